@@ -1,0 +1,279 @@
+"""The study file: one strict schema. Every default, range and unit of the project stands here and nowhere else.
+
+`config/README.md` and `config/schema.json` are generated from it (`decar config --write`), and a test keeps them equal.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]*$")]
+
+
+class Section(BaseModel):
+    """A frozen part of the study file that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class LabelSettings(Section):
+    """One property of the molecules, read from a column of the table; an empty cell is a missing value."""
+
+    column: str = Field(description="Column of the table that holds the values.")
+    kind: Literal["binary", "multiclass", "regression"] = Field("binary", description="What the values are.")
+    unit: str | None = Field(None, description="Unit of a regression property, for axes and tables.")
+
+
+class MoleculesSettings(Section):
+    """Which molecules: the table, its columns, and what is done to a structure before it is identified."""
+
+    table: Path = Field(
+        description="CSV, SMI or SDF file; an SDF with 3D coordinates skips conformers and optimisation."
+    )
+    id_column: str = Field("id", description="Column with the user's own identifier; must be unique.")
+    name_column: str | None = Field("name", description="Column with a readable name, or null.")
+    smiles_column: str = Field("smiles", description="Column with the SMILES.")
+    multiplicity_column: str | None = Field(
+        None, description="Column with the spin multiplicity 2S+1; without it the lowest one is taken."
+    )
+    labels: dict[Name, LabelSettings] = Field(default_factory=dict, description="Property name: where it is read from.")
+    protonation: Literal["as_given", "neutral"] = Field(
+        "neutral", description="`neutral`: charges of the parent are removed where protons allow it; `as_given`: kept."
+    )
+    on_conflict: Literal["drop_label", "error"] = Field(
+        "drop_label", description="What happens when two rows of one molecule carry different labels."
+    )
+
+
+class ConformersSettings(Section):
+    """ETKDG v3 embedding, MMFF94s relaxation, pruning by RMSD, ranking by energy."""
+
+    num_embeddings: Count = Field(20, description="Conformers embedded with ETKDG v3 (doi 10.1021/acs.jcim.0c00025).")
+    rmsd_angstrom: Positive = Field(0.5, description="Heavy-atom RMSD below which two conformers are the same one.")
+    ranking: Literal["gfn2-xtb", "mmff"] = Field("gfn2-xtb", description="Energy that ranks the conformers.")
+    num_ranked: Count = Field(5, description="Conformers of lowest MMFF energy that are ranked with GFN2-xTB.")
+    num_kept: Count = Field(1, description="Conformers of a molecule that go on; each is a sample of weight 1/k.")
+
+
+class OptimiseSettings(Section):
+    """Geometry optimisation, driven by geomeTRIC for every method (doi 10.1063/1.4952956)."""
+
+    methods: tuple[Literal["mmff", "gfn2-xtb", "dft"], ...] = Field(
+        ("gfn2-xtb",), description="Methods in order, each starting from the geometry of the one before; [] for none."
+    )
+    solvent: str | None = Field(
+        None, description="ALPB solvent of GFN2-xTB (such as water), or null for the gas phase."
+    )
+    max_steps: Count = Field(300, description="Steps of each method before the optimisation counts as not converged.")
+    convergence: Literal["loose", "normal", "tight"] = Field(
+        "normal", description="geomeTRIC criteria: GAU_LOOSE, GAU or GAU_TIGHT."
+    )
+    frame: Literal["principal_axes", "as_given"] = Field(
+        "principal_axes", description="Orientation of the final geometry: principal axes of inertia, or untouched."
+    )
+
+
+class QuantumSettings(Section):
+    """The level of theory of the wavefunction, and the engine that computes it."""
+
+    backend: Literal["pyscf"] = Field("pyscf", description="Quantum-chemistry engine.")
+    method: str = Field("b3lyp", description="`hf` or a density functional (b3lyp is the VWN-RPA form of Gaussian).")
+    basis: str = Field("6-31g*", description="Orbital basis set.")
+    cartesian: bool = Field(True, description="Six Cartesian d functions (true) or five spherical ones (false).")
+    fitting_basis: str | None = Field(
+        "def2-universal-jkfit", description="Basis of density fitting, or null for exact integrals."
+    )
+    quadrature_level: Annotated[int, Field(ge=0, le=9)] = Field(
+        2, description="PySCF grid level of the final quadrature."
+    )
+    convergence_hartree: Positive = Field(1e-6, description="Energy change at which the SCF is converged.")
+    max_cycles: Count = Field(60, description="SCF cycles of one attempt of the rescue ladder.")
+    solvent_dielectric: Positive | None = Field(None, description="Dielectric constant of ddCOSMO, or null for gas.")
+
+
+class FieldsSettings(Section):
+    """Which fields are computed, and on which voxel grid. Nothing is ever resized: the spacing is exactly this."""
+
+    names: tuple[str, ...] = Field(
+        ("electron_density", "promolecular_density"),
+        min_length=1,
+        description="Fields of the registry (`decar fields --list`).",
+    )
+    spacing_angstrom: Positive = Field(0.35, description="Edge of a voxel, the same along x, y and z.")
+    padding_angstrom: Annotated[float, Field(ge=0)] = Field(
+        3.0, description="Least distance from a nucleus to the face of the box."
+    )
+    box: Literal["molecule"] | tuple[Count, Count, Count] = Field(
+        "molecule", description="`molecule` (its extent and the padding), or a fixed number of voxels [nx, ny, nz]."
+    )
+    storage: Literal["float32", "float16"] = Field("float32", description="Number format of stored voxels.")
+    write_cubes: bool = Field(False, description="Also write Gaussian cube files to results/<study>/cubes/.")
+
+
+class SplitSettings(Section):
+    """Cross-validation folds; members of one split group (first block of the InChIKey) never part."""
+
+    scheme: Literal["random", "scaffold"] = Field(
+        "random", description="`random` by group, or `scaffold`: molecules of one Murcko scaffold stay together."
+    )
+    num_folds: Annotated[int, Field(ge=2)] = Field(5, description="Folds; each molecule is tested once.")
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.2, description="Share of the groups outside the test fold that stops training and picks the checkpoint."
+    )
+
+
+class DatasetSettings(Section):
+    """Sharded HDF5: the molecules of one hash prefix share a file."""
+
+    num_shards: Count = Field(16, description="Number of shards; a power of two.")
+    splits: tuple[SplitSettings, ...] = Field(
+        (SplitSettings(),), min_length=1, description="Splits that every model and baseline is evaluated on."
+    )
+
+    @model_validator(mode="after")
+    def _power_of_two(self) -> Self:
+        if self.num_shards & (self.num_shards - 1):
+            raise ValueError(f"num_shards must be a power of two, not {self.num_shards}")
+        if len({split.scheme for split in self.splits}) < len(self.splits):
+            raise ValueError("each split scheme may stand only once")
+        return self
+
+
+class ModelSettings(Section):
+    """One network: which fields it sees and how large it is."""
+
+    architecture: Literal["published"] = Field(
+        "published", description="`published`: three convolution + pooling layers (arXiv 2305.17958)."
+    )
+    fields: tuple[str, ...] = Field(("electron_density",), min_length=1, description="Input channels.")
+    channels: tuple[Count, ...] = Field((8, 16, 32), min_length=1, description="Kernels of each convolution layer.")
+    kernel_size: Annotated[int, Field(ge=1)] = Field(5, description="Edge of a kernel in voxels; odd.")
+    pooling: Literal["max", "average"] = Field(
+        "max", description="Pooling after each convolution, by 2 along each axis."
+    )
+    hidden: Count = Field(32, description="Width of the fully connected layer before the output.")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="Dropout before the output.")
+    role: Literal["model", "control"] = Field(
+        "model", description="`control`: a geometry-only control, drawn and named as such in tables and figures."
+    )
+
+    @model_validator(mode="after")
+    def _odd_kernel(self) -> Self:
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, so that a kernel has a central voxel, not {self.kernel_size}")
+        return self
+
+
+class TrainingSettings(Section):
+    """How the networks are trained: one job a model and fold, DDP over its processes."""
+
+    property: Name = Field(description="The label that is learned.")
+    models: dict[Name, ModelSettings] = Field(min_length=1, description="Model name: its network.")
+    max_epochs: Count = Field(100, description="Epochs at most.")
+    patience: Count = Field(15, description="Epochs without a better validation loss before training stops.")
+    batch_size: Count = Field(16, description="Samples a step, over all processes together.")
+    learning_rate: Positive = Field(1e-3, description="Peak learning rate of AdamW.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(1e-2, description="Weight decay of AdamW.")
+    augmentation: Literal["none", "rotations_6", "rotations_24"] = Field(
+        "rotations_6", description="Proper rotations of a training sample: none, six or all 24 of the cube."
+    )
+    class_weights: bool = Field(True, description="Weigh the classes of the loss inversely to their frequency.")
+    processes: Count = Field(1, description="Processes of one training job (one a GPU, or gloo on CPU).")
+    threads: Count = Field(1, description="CPU threads of each training process.")
+
+
+class EvaluateSettings(Section):
+    """Metrics with intervals, beside baselines on the same folds."""
+
+    baselines: tuple[Literal["lightgbm_ecfp4", "atom_counts"], ...] = Field(
+        ("lightgbm_ecfp4", "atom_counts"), description="Models on the same folds that see no electron cloud."
+    )
+    num_bootstrap: Count = Field(1000, description="Bootstrap resamples (by molecule) of each interval.")
+    confidence: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Coverage of the intervals.")
+
+
+class InterpretSettings(Section):
+    """Kernel correlation (arXiv 2305.17958): the published explanation, by class."""
+
+    model: Name = Field(description="Name of the model that is explained.")
+    scheme: Literal["random", "scaffold"] = Field(
+        "random", description="Split whose first fold's network is explained."
+    )
+    rotations: Literal[1, 6, 24] = Field(24, description="Proper rotations over which a correlation is maximised.")
+
+
+class FiguresSettings(Section):
+    """Figures and the report."""
+
+    example: str = Field(description="Identifier (id column) of the molecule drawn as structure and electron cloud.")
+    isovalue: Positive = Field(0.002, description="Electron density of the drawn surface [e/bohr^3].")
+    formats: tuple[Literal["svg", "png", "pdf"], ...] = Field(("svg", "png"), description="File formats.")
+    dots_per_inch: Count = Field(200, description="Resolution of PNG figures.")
+    positive_colour: str = Field("#D55E00", description="Colour of the positive class (colour-blind safe by default).")
+    negative_colour: str = Field("#0072B2", description="Colour of the negative class.")
+    positive_name: str = Field("positive", description="Name of the positive class in figures.")
+    negative_name: str = Field("negative", description="Name of the negative class in figures.")
+
+
+class WorkflowSettings(Section):
+    """How the work is cut into jobs."""
+
+    batches: Literal["molecule"] | Count = Field(
+        "molecule",
+        description="`molecule`: one job a molecule and stage; or a number of hash-prefix batches (power of two).",
+    )
+    max_failed_share: Fraction = Field(0.2, description="Share of failed molecules above which the run fails.")
+
+    @model_validator(mode="after")
+    def _power_of_two(self) -> Self:
+        if self.batches != "molecule" and self.batches & (self.batches - 1):
+            raise ValueError(f"batches must be `molecule` or a power of two, not {self.batches}")
+        return self
+
+
+class Study(Section):
+    """A study: everything that decides its results."""
+
+    study: Name = Field(description="Name of the study; its results lie in <results>/<study>/.")
+    seed: Annotated[int, Field(ge=0)] = Field(2305, description="Seed from which every other seed is derived.")
+    results: Path = Field(Path("results"), description="Folder of all results.")
+    store: Path = Field(Path("results/store"), description="Records, shared by all studies, named by their recipes.")
+    molecules: MoleculesSettings
+    conformers: ConformersSettings = ConformersSettings()
+    optimise: OptimiseSettings = OptimiseSettings()
+    quantum: QuantumSettings = QuantumSettings()
+    fields: FieldsSettings = FieldsSettings()
+    dataset: DatasetSettings = DatasetSettings()
+    training: TrainingSettings
+    evaluate: EvaluateSettings = EvaluateSettings()
+    interpret: InterpretSettings
+    figures: FiguresSettings
+    workflow: WorkflowSettings = WorkflowSettings()
+
+    @property
+    def folder(self) -> Path:
+        """Return `<results>/<study>`."""
+        return self.results / self.study
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        if self.training.property not in self.molecules.labels:
+            raise ValueError(
+                f"training.property is {self.training.property!r}, "
+                f"but molecules.labels has {sorted(self.molecules.labels)}"
+            )
+        for name, model in self.training.models.items():
+            missing = sorted(set(model.fields) - set(self.fields.names))
+            if missing:
+                raise ValueError(f"training.models.{name}.fields has {missing}, which fields.names does not compute")
+        if self.interpret.model not in self.training.models:
+            raise ValueError(
+                f"interpret.model is {self.interpret.model!r}, but training.models has {sorted(self.training.models)}"
+            )
+        if self.interpret.scheme not in {split.scheme for split in self.dataset.splits}:
+            raise ValueError(f"interpret.scheme is {self.interpret.scheme!r}, which dataset.splits does not have")
+        return self

@@ -1,0 +1,1 @@
+"""Level of theory, engines, geometry optimisation, self-consistent field, and the wavefunction record."""

@@ -1,0 +1,48 @@
+"""Receipts: what a batch of molecules became at one stage, a row a molecule; the only files that Snakemake tracks.
+
+Columns: `key`, `smiles` (standardised parent), `charge`, `multiplicity`, `molblock` (a geometry that the user brought,
+or null), `recipe` (of this stage, or of the stage that failed), `status` (`ok` or `failed`), `stage` (that failed),
+`reason`, `message`, `num_conformers`, `wall_seconds`.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from decar.atomic import atomic_path
+from decar.errors import DataFormatError
+
+COLUMNS = (
+    "key", "smiles", "charge", "multiplicity", "molblock", "recipe", "status", "stage", "reason", "message",
+    "num_conformers", "wall_seconds",
+)  # fmt: skip
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as Parquet, whole or not at all."""
+    with atomic_path(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a Parquet table; raises DataFormatError when it is missing or damaged."""
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataFormatError(
+            "the table cannot be read", where=path, seen=str(error), remedy="delete it and run the workflow again"
+        ) from error
+
+
+def write_receipt(path: Path, rows: list[dict[str, object]]) -> None:
+    """Write the rows of a batch, sorted by key."""
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("key", ignore_index=True)
+    write_table(path, table)
+
+
+def read_receipts(paths: list[Path]) -> pd.DataFrame:
+    """Read and join receipts; the rows are sorted by key."""
+    tables = [read_table(path) for path in paths]
+    if not tables:
+        return pd.DataFrame(columns=list(COLUMNS))
+    return pd.concat(tables, ignore_index=True).sort_values("key", ignore_index=True)

@@ -1,0 +1,133 @@
+"""The record: what one stage computed for one molecule, kept for ever under its recipe.
+
+One HDF5 file: the root attribute `decar_record` holds the metadata as JSON, every array is a dataset (names may be
+nested: `0/geometry_bohr`). Files appear whole or not at all (temporary file, flush to disk, rename).
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+from decar.atomic import atomic_path
+from decar.errors import DataFormatError
+
+FORMAT_VERSION = 1
+Array = np.ndarray[Any, np.dtype[Any]]
+LARGE = 65536  # bytes above which an array is stored as one compressed chunk a leading index
+
+
+def canonical_json(value: object) -> str:
+    """Return JSON with sorted keys, no spaces and shortest round-trip numbers: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def array_hash(array: Array) -> str:
+    """Return the SHA-256 of an array's little-endian type, shape and values (never of a file's bytes)."""
+    little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
+    digest = hashlib.sha256(f"{little.dtype.str}{little.shape}".encode())
+    digest.update(little.tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Record:
+    """`kind` names the stage's result (or `failure`); `metadata` is JSON-able; `provenance` stays out of the hash."""
+
+    kind: str
+    recipe: str
+    metadata: Mapping[str, Any]
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_failure(self) -> bool:
+        """Return whether the molecule failed at this stage."""
+        return self.kind == "failure"
+
+    @property
+    def content_hash(self) -> str:
+        """Return the SHA-256 over kind, metadata and the hashes of the arrays."""
+        hashes = {name: array_hash(array) for name, array in self.arrays.items()}
+        text = canonical_json({"kind": self.kind, "metadata": self.metadata, "arrays": hashes})
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record; raises ResourceError when the disk is full, and leaves nothing half written."""
+    header = {
+        "format_version": FORMAT_VERSION,
+        "kind": record.kind,
+        "recipe": record.recipe,
+        "content_hash": record.content_hash,
+        "metadata": dict(record.metadata),
+        "provenance": dict(record.provenance),
+    }
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["decar_record"] = canonical_json(header)
+        for name, array in record.arrays.items():
+            _write_array(file, name, array)
+
+
+def _write_array(file: h5py.File, name: str, array: Array) -> None:
+    if array.nbytes < LARGE:
+        file.create_dataset(name, data=array)
+        return
+    # One chunk a channel: a shard copies chunks without decoding them.
+    chunk = (1, *array.shape[1:]) if array.ndim == 4 else array.shape
+    file.create_dataset(name, data=array, chunks=chunk, **hdf5plugin.Bitshuffle(cname="zstd", clevel=3))
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Return kind, recipe, content_hash, metadata and provenance without reading any array."""
+    try:
+        with h5py.File(path, "r") as file:
+            return _header(file, path)
+    except OSError as error:
+        raise _damaged(path, error) from error
+
+
+def read_record(path: Path) -> Record:
+    """Read a record whole; raises DataFormatError for a truncated, foreign or newer file."""
+    arrays: dict[str, Array] = {}
+    try:
+        with h5py.File(path, "r") as file:
+            header = _header(file, path)
+            file.visititems(
+                lambda name, item: arrays.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+            )
+    except OSError as error:
+        raise _damaged(path, error) from error
+    return Record(header["kind"], header["recipe"], header["metadata"], arrays, header["provenance"])
+
+
+def _header(file: h5py.File, path: Path) -> dict[str, Any]:
+    if "decar_record" not in file.attrs:
+        raise DataFormatError("this HDF5 file is not a decar record", where=path)
+    header: dict[str, Any] = json.loads(file.attrs["decar_record"])
+    if header["format_version"] != FORMAT_VERSION:
+        raise DataFormatError(
+            "unknown record format",
+            where=path,
+            seen=header["format_version"],
+            expected=FORMAT_VERSION,
+            remedy="install the version of decar that wrote it",
+        )
+    return header
+
+
+def _damaged(path: Path, error: OSError) -> DataFormatError:
+    size = os.path.getsize(path) if path.exists() else None  # noqa: PTH202
+    return DataFormatError(
+        "the record cannot be read",
+        where=path,
+        seen=f"{size} bytes: {error}" if path.exists() else "no such file",
+        remedy="delete it and run the workflow again: only this record is computed anew",
+    )

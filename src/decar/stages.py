@@ -1,0 +1,71 @@
+"""Recipes: the identity of a result before it is computed.
+
+recipe(stage) = SHA-256 over the molecule's key, the settings that decide the stage's numbers, STAGE_VERSION[stage], and
+the recipe of the stage it is made from. Program versions, threads, batch sizes and paths are provenance, not identity.
+"""
+
+import hashlib
+from typing import Any
+
+from decar.config import Study
+from decar.record import canonical_json
+
+MOLECULE_STAGES = ("conformers", "optimise", "wavefunction", "fields")
+
+# Bump the number of a stage whose results change; everything made by it and after it is then computed again.
+STAGE_VERSION = {
+    "molecules": 1,
+    "conformers": 1,
+    "optimise": 1,
+    "wavefunction": 1,
+    "fields": 1,
+    "shards": 1,
+    "train": 1,
+    "evaluate": 1,
+    "interpret": 1,
+    "figures": 1,
+}
+
+
+def digest(value: object) -> str:
+    """Return the SHA-256 of a JSON-able value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def derive_seed(*parts: object) -> int:
+    """Return a 31-bit seed derived from the study seed and whatever names the place (stage, key, epoch, ...)."""
+    return int(digest([str(part) for part in parts])[:8], 16) & 0x7FFFFFFF
+
+
+def stage_settings(study: Study, stage: str) -> dict[str, Any]:
+    """Return the settings of the study that decide the numbers of one per-molecule stage."""
+    match stage:
+        case "conformers":
+            return {"seed": study.seed, **study.conformers.model_dump(mode="json")}
+        case "optimise":
+            settings = study.optimise.model_dump(mode="json")
+            if "dft" in study.optimise.methods:
+                settings["quantum"] = stage_settings(study, "wavefunction")
+            return settings
+        case "wavefunction":
+            return study.quantum.model_dump(mode="json")
+        case "fields":
+            return study.fields.model_dump(mode="json", exclude={"write_cubes"})
+    raise ValueError(f"{stage!r} is not one of {MOLECULE_STAGES}")
+
+
+def stage_recipe(stage: str, settings: dict[str, Any], key: str, parent: str) -> str:
+    """Return the recipe of one molecule at one stage; `parent` is the recipe of the stage before ("" for the first)."""
+    return digest({"stage": stage, "version": STAGE_VERSION[stage], "settings": settings, "key": key, "parent": parent})
+
+
+def molecule_recipes(study: Study, key: str, geometry_hash: str = "") -> dict[str, str]:
+    """Return the recipes of all per-molecule stages, in order.
+
+    `geometry_hash` names a geometry that the user brought, and is empty without one.
+    """
+    recipes: dict[str, str] = {}
+    parent = geometry_hash
+    for stage in MOLECULE_STAGES:
+        parent = recipes[stage] = stage_recipe(stage, stage_settings(study, stage), key, parent)
+    return recipes
