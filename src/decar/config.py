@@ -68,6 +68,9 @@ class OptimiseSettings(Section):
     solvent: str | None = Field(
         None, description="ALPB solvent of GFN2-xTB (such as water), or null for the gas phase."
     )
+    dispersion: Literal["d3bj"] | None = Field(
+        "d3bj", description="Dispersion added to a `dft` optimisation: D3(BJ) (doi 10.1002/jcc.21759), or null."
+    )
     max_steps: Count = Field(300, description="Steps of each method before the optimisation counts as not converged.")
     convergence: Literal["loose", "normal", "tight"] = Field(
         "normal", description="geomeTRIC criteria: GAU_LOOSE, GAU or GAU_TIGHT."
@@ -189,7 +192,7 @@ class TrainingSettings(Section):
 class EvaluateSettings(Section):
     """Metrics with intervals, beside baselines on the same folds."""
 
-    baselines: tuple[Literal["lightgbm_ecfp4", "atom_counts"], ...] = Field(
+    baselines: tuple[Literal["lightgbm_ecfp4", "lightgbm_ecfp4_descriptors", "atom_counts"], ...] = Field(
         ("lightgbm_ecfp4", "atom_counts"), description="Models on the same folds that see no electron cloud."
     )
     num_bootstrap: Count = Field(1000, description="Bootstrap resamples (by molecule) of each interval.")
@@ -204,6 +207,11 @@ class InterpretSettings(Section):
         "random", description="Split whose first fold's network is explained."
     )
     rotations: Literal[1, 6, 24] = Field(24, description="Proper rotations over which a correlation is maximised.")
+    rotated: Literal["molecule", "kernel"] = Field(
+        "molecule",
+        description="What is rotated: the `molecule` before the network (invariant under its rotation), "
+        "or the last `kernel` alone.",
+    )
 
 
 class FiguresSettings(Section):

@@ -5,6 +5,7 @@ nested: `0/geometry_bohr`). Files appear whole or not at all (temporary file, fl
 """
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -70,10 +71,14 @@ def write_record(path: Path, record: Record) -> None:
         "metadata": dict(record.metadata),
         "provenance": dict(record.provenance),
     }
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    # Built in memory first: a full disk then meets one plain write, not an HDF5 file that cannot be closed.
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
         file.attrs["decar_record"] = canonical_json(header)
         for name, array in record.arrays.items():
             _write_array(file, name, array)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(image.getbuffer())
 
 
 def _write_array(file: h5py.File, name: str, array: Array) -> None:

@@ -41,7 +41,9 @@ def stage_settings(study: Study, stage: str) -> dict[str, Any]:
     """Return the settings of the study that decide the numbers of one per-molecule stage."""
     match stage:
         case "conformers":
-            return {"seed": study.seed, **study.conformers.model_dump(mode="json")}
+            # GFN2-xTB ranks in the solvent of the optimisation that follows.
+            solvent = study.optimise.solvent if study.conformers.ranking == "gfn2-xtb" else None
+            return {"seed": study.seed, "solvent": solvent, **study.conformers.model_dump(mode="json")}
         case "optimise":
             settings = study.optimise.model_dump(mode="json")
             if "dft" in study.optimise.methods:

@@ -1,0 +1,47 @@
+# The two commands of a new user are `make demo` and `make test`.
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# The newest Python on this machine that the pinned packages support.
+PYTHON ?= $(firstword $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p; done))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench docs clean
+
+help: ## Show the commands.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
+
+setup: $(VENV)/.installed ## Create the environment .venv with pinned packages.
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "decar needs Python 3.11, 3.12 or 3.13: apt-get install python3 python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+demo: setup ## Compute the example study (config.yaml) and say what was made: about ten minutes on two cores.
+	snakemake --profile local
+	@decar summary --study config.yaml
+
+test: setup ## Run the tests: at most ten minutes on two cores.
+	pytest -n 2 --dist loadgroup
+
+check: setup ## Lint, types and workflow style.
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check workflow
+	snakemake --lint
+
+format: setup ## Format the code.
+	ruff check --fix .
+	ruff format .
+	snakefmt workflow
+
+docs: setup ## Write config/README.md and config/schema.json from the schema.
+	decar config --write config
+
+clean: ## Remove the environment and the caches; results stay.
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .snakemake

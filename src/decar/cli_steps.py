@@ -1,0 +1,210 @@
+"""The steps of the workflow, one command each: read files, call one pure function, write files."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from decar.config_file import load_study
+
+if TYPE_CHECKING:
+    from decar.batch import Compute
+
+PANEL = "Steps of the workflow"
+app = typer.Typer()
+
+StudyFile = Annotated[Path, typer.Option("--study", help="Study file (YAML).")]
+Batch = Annotated[Path, typer.Option("--batch", help="Receipt of the stage before (Parquet).")]
+PlanFile = Annotated[Path, typer.Option("--plan", help="Frozen plan (results/<study>/plan/plan-<hash>.json).")]
+Output = Annotated[Path, typer.Option("--output", help="What this step writes.")]
+
+
+def log(line: str) -> None:
+    """Write a line of progress at once, so that a job's log can be followed."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def _run(stage: str, previous: str | None, study: Path, batch: Path, output: Path, compute: "Compute") -> None:
+    from decar.batch import run_batch
+    from decar.threads import limit_threads
+
+    with limit_threads(int(os.environ.get("OMP_NUM_THREADS", "1"))):
+        run_batch(stage, previous, load_study(study), batch, output, compute, log)
+
+
+@app.command(rich_help_panel=PANEL)
+def molecules(study: StudyFile, index: Annotated[Path, typer.Option(help="Frozen index.")], output: Output) -> None:
+    """Merge the rows of the table into molecules and labels; list what was changed, merged or refused."""
+    from decar.molecules.tables import write_molecules
+    from decar.receipt import read_table
+
+    write_molecules(load_study(study).molecules, read_table(index), output)
+
+
+@app.command(rich_help_panel=PANEL)
+def conformers(study: StudyFile, batch: Batch, output: Output) -> None:
+    """Embed (ETKDG v3), relax (MMFF94s), prune and rank the conformers of a batch."""
+    from decar.molecules.conformers import compute
+
+    _run("conformers", None, study, batch, output, compute)
+
+
+@app.command(rich_help_panel=PANEL)
+def optimise(study: StudyFile, batch: Batch, output: Output) -> None:
+    """Optimise the geometries of a batch and check that the bonds are still those of the SMILES."""
+    from decar.quantum.optimise import compute
+
+    _run("optimise", "conformers", study, batch, output, compute)
+
+
+@app.command(rich_help_panel=PANEL)
+def wavefunction(study: StudyFile, batch: Batch, output: Output) -> None:
+    """Converge the self-consistent field of each conformer at the level of theory and keep the wavefunction."""
+    from decar.quantum.single_point import compute
+
+    _run("wavefunction", "optimise", study, batch, output, compute)
+
+
+@app.command(rich_help_panel=PANEL)
+def fields(study: StudyFile, batch: Batch, output: Output) -> None:
+    """Render the fields of a batch on voxel grids from its wavefunctions."""
+    from decar.fields.compute import compute
+
+    _run("fields", "wavefunction", study, batch, output, compute)
+
+
+@app.command(rich_help_panel=PANEL)
+def cubes(study: StudyFile, batch: Batch, folder: Annotated[Path, typer.Option()], output: Output) -> None:
+    """Write the fields of a batch as Gaussian cube files, `<folder>/<key>-<conformer>-<field>.cube`."""
+    from decar.atomic import write_text
+    from decar.fields.compute import write_cubes
+    from decar.receipt import read_receipts
+    from decar.store import Store
+
+    store = Store(load_study(study).store)
+    rows = read_receipts([batch])
+    written = [
+        str(path)
+        for recipe in rows.loc[rows["status"] == "ok", "recipe"]
+        for path in write_cubes(store.load("fields", recipe), folder)
+    ]
+    write_text(output, "\n".join(written) + "\n")
+
+
+@app.command(rich_help_panel=PANEL)
+def shards(
+    study: StudyFile, receipts: Annotated[list[Path], typer.Argument(help="Receipts of the fields stage.")],
+    bucket: Annotated[str, typer.Option(help="Hash prefix of the molecules that belong into this shard.")],
+    output: Output,
+) -> None:  # fmt: skip
+    """Pack the field records of one hash bucket into a shard."""
+    from decar.dataset.shards import bucket as bucket_of
+    from decar.dataset.shards import write_shard
+    from decar.receipt import read_receipts
+    from decar.store import Store
+
+    found = load_study(study)
+    store = Store(found.store)
+    rows = read_receipts(receipts)
+    members = [
+        (key, store.path("fields", recipe))
+        for key, recipe in zip(rows.loc[rows["status"] == "ok", "key"], rows.loc[rows["status"] == "ok", "recipe"])
+        if bucket_of(key, found.dataset.num_shards) == bucket
+    ]
+    write_shard(output, members, {"study": found.study, "fields": found.fields.model_dump(mode="json")})
+
+
+@app.command(rich_help_panel=PANEL)
+def dataset(plan: PlanFile) -> None:
+    """Join shards, labels and splits into a dataset; list the failures."""
+    from decar.dataset.assemble import assemble
+    from decar.planning.plan import load_plan, read_index
+    from decar.receipt import read_receipts, read_table
+
+    planned = load_plan(plan)
+    assemble(
+        load_study(Path(planned.study)),
+        read_index(planned),
+        read_receipts([Path(planned.folder) / "fields" / f"{name}.parquet" for name in planned.receipts["fields"]]),
+        read_table(Path(planned.molecules) / "labels.parquet"),
+        [Path(planned.folder) / "shards" / f"{name}.h5" for name in planned.shards],
+        Path(planned.dataset),
+    )
+
+
+@app.command(rich_help_panel=PANEL)
+def train(
+    study: StudyFile, dataset: Annotated[Path, typer.Option(help="Dataset folder.")],
+    shards: Annotated[Path, typer.Option(help="Folder of the shards.")],
+    model: Annotated[str, typer.Option(help="Name of the network in training.models.")],
+    scheme: Annotated[str, typer.Option(help="Split scheme.")],
+    fold: Annotated[int, typer.Option(help="Fold that is kept for the test.")],
+    output: Output,
+    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = sys.stderr.isatty(),
+) -> None:  # fmt: skip
+    """Train one network on one fold; under `torchrun`, with DDP over its processes."""
+    from decar.threads import limit_threads
+    from decar.training.train import train as run
+
+    settings = load_study(study)
+    with limit_threads(settings.training.threads):
+        run(
+            settings, dataset, shards, model, scheme, fold, output, log,
+            world_size=int(os.environ.get("WORLD_SIZE", "1")), show_progress=progress,
+        )  # fmt: skip
+
+
+@app.command(rich_help_panel=PANEL)
+def evaluate(
+    study: StudyFile, dataset: Annotated[Path, typer.Option(help="Dataset folder.")],
+    predictions: Annotated[list[Path], typer.Argument(help="predictions.parquet of every training job.")],
+    output: Output,
+) -> None:  # fmt: skip
+    """Compute the metrics of networks, controls and baselines on the same folds, with intervals."""
+    from decar.evaluate.run import evaluate as run
+
+    run(load_study(study), dataset, predictions, output, log)
+
+
+@app.command(rich_help_panel=PANEL)
+def interpret(
+    study: StudyFile, dataset: Annotated[Path, typer.Option(help="Dataset folder.")],
+    shards: Annotated[Path, typer.Option(help="Folder of the shards.")],
+    model: Annotated[Path, typer.Option(help="Folder of a training job.")],
+    output: Output,
+) -> None:  # fmt: skip
+    """Correlate each kernel of the last layer with every molecule (the published explanation), by class."""
+    from decar.interpret.run import interpret as run
+
+    run(load_study(study), dataset, shards, model, output, log)
+
+
+@app.command(rich_help_panel=PANEL)
+def collect(plan: PlanFile) -> None:
+    """Collect times, sizes and quality figures of all records into two small tables."""
+    from decar.figures.records import collect_records
+    from decar.planning.plan import load_plan
+
+    planned = load_plan(plan)
+    collect_records(load_study(Path(planned.study)), planned, Path(planned.records))
+
+
+@app.command(rich_help_panel=PANEL)
+def figure(name: Annotated[str, typer.Argument(help="Name of the figure.")], plan: PlanFile) -> None:
+    """Draw one figure (SVG, PNG) from the tables of a study, and the receipt that names what it was drawn from."""
+    from decar.figures.build import build_figure
+    from decar.planning.plan import load_plan
+
+    build_figure(name, load_plan(plan))
+
+
+@app.command(rich_help_panel=PANEL)
+def report(plan: PlanFile) -> None:
+    """Write report.html, one self-contained page, and its receipt."""
+    from decar.figures.build import build_report
+    from decar.planning.plan import load_plan
+
+    build_report(load_plan(plan))

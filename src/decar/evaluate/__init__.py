@@ -1,0 +1,1 @@
+"""Metrics with intervals, of every network and baseline on the same molecules."""

@@ -1,0 +1,48 @@
+"""report.html: one page that needs no network, with every figure and structure inside it."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from decar import __version__
+from decar.atomic import write_text
+from decar.config import Study
+from decar.figures.catalogue import entry
+from decar.figures.report_data import report_data
+from decar.figures.sources import Sources
+
+LARGEST_SVG = 1_500_000  # bytes above which a page shows the PNG
+FORMATS = {"svg": "image/svg+xml", "png": "image/png"}
+HERE = Path(__file__).parent
+
+
+def write_report(study: Study, sources: Sources, figures: Path, names: list[str], output: Path) -> None:
+    """Write the report of a study; `figures` is the folder of the figures `names`.
+
+    A figure that is there in no format that a browser shows is named, not shown.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.get_template("report.html").render(
+        **report_data(study, sources),
+        figures={name: _figure(figures, name) for name in names},
+        css=(HERE / "report.css").read_text(encoding="utf-8"),
+        script=(HERE / "report.js").read_text(encoding="utf-8"),
+        version=__version__,
+    )
+    write_text(output, page)
+
+
+def _figure(folder: Path, name: str) -> dict[str, Any]:
+    """Return title, caption, file name and data URI ("" where no format of a browser is there) of a figure."""
+    about = entry(name)
+    paths = [folder / f"{name}.{suffix}" for suffix in FORMATS]
+    chosen = [path for path in paths if path.exists() and (path.suffix == ".png" or path.stat().st_size < LARGEST_SVG)]
+    uri = ""
+    if chosen:
+        data = base64.b64encode(chosen[0].read_bytes()).decode("ascii")
+        uri = f"data:{FORMATS[chosen[0].suffix.removeprefix('.')]};base64,{data}"
+    return {"name": name, "title": about.title, "caption": about.caption, "uri": uri}

@@ -1,0 +1,216 @@
+"""What the report says, as plain rows and sentences: the template only lays it out."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from decar.config import Study
+from decar.errors import InputMoleculeError
+from decar.figures.learning_curves import TRAIN, VALIDATION
+from decar.figures.learning_curves import tabulate as learning_curves
+from decar.figures.molecule_table import label_text, model_columns, molecule_table
+from decar.figures.performance import METRICS, in_order, read_metrics, small_set_note
+from decar.figures.pipeline import tabulate as pipeline
+from decar.figures.sources import Sources, read_columns
+from decar.figures.structure import structure_svg
+from decar.figures.style import readable
+
+Row = dict[str, Any]
+
+
+def report_data(study: Study, sources: Sources) -> Row:
+    """Return everything that the page shows except the figures."""
+    metrics, table = read_metrics(sources), molecule_table(study, sources)
+    quality = read_columns(sources.records / "quality.parquet", ["level", "versions", "num_voxels", "num_electrons"])
+    return {
+        "study": study,
+        "title": study.study,
+        "summary": summary_sentences(study, table, metrics),
+        "note": small_set_note(metrics),
+        "tiles": _tiles(study, table, metrics),
+        "stages": stage_rows(sources),
+        "models": [readable(name.removeprefix("p:")) for name in model_columns(table)],
+        "molecules": [_molecule(study, row, model_columns(table)) for row in _records(table)],
+        "failures": _records(table[table["status"] == "failed"]),
+        "performance": performance_rows(metrics),
+        "metrics": [readable(name) for name in METRICS],
+        "training": training_rows(sources),
+        "level": _facts(quality["level"]),
+        "versions": _facts(quality["versions"]),
+        "places": _places(study, sources),
+        "settings": yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+    }
+
+
+def _records(table: pd.DataFrame) -> list[Row]:
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+def summary_sentences(study: Study, table: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
+    """Return the summary: what came out of the table, and how well the explained network does beside its rivals."""
+    counts = table["status"].value_counts()
+    clouds = int(table.loc[table["status"] == "ok", "energy_hartree"].notna().sum())
+    level = f"{study.quantum.method.upper()}/{study.quantum.basis}"
+    sentences = [
+        f"Of {len(table)} rows of {study.molecules.table.name}, {clouds} became molecules with an electron cloud ({level}, "
+        f"voxels of {study.fields.spacing_angstrom:g} Å); {_count(counts, 'failed')} failed and "
+        f"{_count(counts, 'duplicate')} repeat another row."
+    ]
+    area = metrics[(metrics["metric"] == "auroc") & (metrics["scheme"] == study.interpret.scheme)]
+    own = area[area["model"] == study.interpret.model]
+    if own.empty or pd.isna(own.iloc[0]["value"]):
+        return sentences
+    rivals = area[area["model"] != study.interpret.model].sort_values("value", ascending=False)
+    parts = [f"the network {readable(study.interpret.model)} reaches AUROC {_interval(own.iloc[0])}"]
+    for role, words in (("control", "the geometry-only control"), ("baseline", "the best baseline,")):
+        best = rivals[rivals["role"] == role].head(1)
+        parts += [f"{words} {readable(row['model'])} {_interval(row)}" for _, row in best.iterrows()]
+    sentences.append(
+        f"On the {int(own.iloc[0]['n'])} molecules of the test folds ({study.interpret.scheme} split), "
+        + ", ".join(parts) + "."
+    )  # fmt: skip
+    overlapping = rivals[rivals["high"] >= own.iloc[0]["low"]]
+    if len(overlapping):
+        sentences.append(
+            f"Its interval overlaps that of {len(overlapping)} of {len(rivals)} rivals: no difference is shown."
+        )
+    return sentences
+
+
+def _count(counts: pd.Series, status: str) -> str:
+    number = int(counts.get(status, 0))
+    return "none" if number == 0 else str(number)
+
+
+def _interval(row: pd.Series) -> str:
+    return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+
+
+def _tiles(study: Study, table: pd.DataFrame, metrics: pd.DataFrame) -> list[Row]:
+    ok = table[table["status"] == "ok"]
+    labels = ok["label"].map(lambda value: label_text(study, value))
+    classes = " · ".join(f"{count} {name}" for name, count in labels[labels != ""].value_counts(sort=False).items())
+    tiles = [
+        {"value": str(len(ok)), "name": "molecules", "detail": classes if labels.nunique() <= 4 else ""},
+        {"value": str(int((table["status"] == "failed").sum())), "name": "failures", "detail": "reasons below"},
+        {"value": f"{ok['num_voxels'].median():,.0f}".replace(",", " ") if ok["num_voxels"].notna().any() else "–",
+         "name": "voxels", "detail": f"of a median box, {study.fields.spacing_angstrom:g} Å apart"},
+    ]  # fmt: skip
+    error = ok["electron_count_error"].abs().max()
+    if pd.notna(error):
+        tiles.append({"value": f"{error:.0e}", "name": "electrons", "detail": "largest error of an electron count"})
+    own = metrics[(metrics["metric"] == "auroc") & (metrics["model"] == study.interpret.model)]
+    for _, row in own.iterrows():
+        interval = f"[{row['low']:.2f}, {row['high']:.2f}], n = {int(row['n'])}"
+        tiles.append({"value": f"{row['value']:.2f}", "name": f"AUROC, {row['scheme']} split", "detail": interval})
+    return tiles
+
+
+def stage_rows(sources: Sources) -> list[Row]:
+    """Return a row a stage: molecules that came through, those that did not, median and total time."""
+    counts, times = pipeline(sources)
+    rows = []
+    for stage, part in counts.groupby("stage", sort=False):
+        seconds = times.loc[times["stage"] == stage, "wall_seconds"]
+        lost = part[part["outcome"] != "ok"]
+        rows.append({
+            "stage": "rows of the table" if stage == "table" else stage,
+            "ok": int(part.loc[part["outcome"] == "ok", "count"].sum()),
+            "lost": [f"{row['count']} {readable(str(row['reason']))}" for _, row in lost.iterrows()],
+            "median": duration(seconds.median()) if len(seconds) else "",
+            "total": duration(seconds.sum()) if len(seconds) else "",
+        })  # fmt: skip
+    return rows
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the largest fitting unit: 0.42 s, 12 s, 3.5 min, 2.1 h."""
+    if seconds < 120:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def performance_rows(metrics: pd.DataFrame) -> list[Row]:
+    """Return a row a split and model: role, n, and (value, low, high) of each metric; best of a column is marked."""
+    rows: list[Row] = []
+    for scheme, of_scheme in metrics.groupby("scheme", sort=True):
+        best = of_scheme.groupby("metric")["value"].max()
+        for model in in_order(of_scheme):
+            part = of_scheme[of_scheme["model"] == model].set_index("metric")
+            cells = []
+            for metric in METRICS:
+                known = metric in part.index and pd.notna(part.loc[metric, "value"])
+                cells.append({
+                    "value": f"{part.loc[metric, 'value']:.2f}" if known else "–",
+                    "interval": f"{part.loc[metric, 'low']:.2f} to {part.loc[metric, 'high']:.2f}" if known else "",
+                    "best": bool(known and part.loc[metric, "value"] == best[metric]),
+                })  # fmt: skip
+            rows.append({
+                "scheme": scheme, "model": readable(model), "role": part["role"].iloc[0], "n": int(part["n"].max()),
+                "cells": cells,
+            })  # fmt: skip
+    return rows
+
+
+def training_rows(sources: Sources) -> list[Row]:
+    """Return a row a network and split: folds, epochs, loss of the kept checkpoint, gap at the end (means over folds)."""
+    rows = []
+    for (model, scheme), part in learning_curves(sources).groupby(["model", "scheme"], sort=True):
+        folds = [fold for _, fold in part.groupby("fold")]
+        best = [fold.loc[fold[VALIDATION].idxmin()] for fold in folds]
+        gaps = [float(fold.iloc[-1][VALIDATION] - fold.iloc[-1][TRAIN]) for fold in folds]
+        rows.append({
+            "model": readable(str(model)), "scheme": scheme, "folds": len(folds),
+            "epochs": f"{np.mean([len(fold) for fold in folds]):.0f}",
+            "best_epoch": f"{np.mean([row['epoch'] for row in best]):.0f}",
+            "validation": f"{np.mean([row[VALIDATION] for row in best]):.3f}",
+            "training": f"{np.mean([row[TRAIN] for row in best]):.3f}",
+            "gap": f"{np.mean(gaps):+.3f}".replace("-", "−"),
+        })  # fmt: skip
+    return rows
+
+
+def _molecule(study: Study, row: Row, models: list[str]) -> Row:
+    """Return a molecule's row with its structure as SVG; a number is a pair of its value and its text."""
+    try:
+        structure = structure_svg(row["smiles"], 180, 120, 20.0) if row["smiles"] else ""
+    except InputMoleculeError:
+        structure = ""
+    forms = {
+        "energy_hartree": ".5f", "gap_ev": ".2f", "dipole_debye": ".2f", "electron_count_error": ".1e",
+        "num_electrons": ".0f", "wall_seconds": ".0f",
+    }  # fmt: skip
+    figures = {name: _number(row[name], form) for name, form in forms.items()}
+    reason = readable(row["reason"]) if row["status"] == "failed" and row["reason"] else ""
+    return {
+        **row, **figures, "structure": structure, "label": label_text(study, row["label"]), "reason": reason,
+        "predictions": [_number(row[name], ".2f") for name in models],
+    }  # fmt: skip
+
+
+def _number(value: object, form: str) -> tuple[str, str]:
+    if value is None:
+        return "", ""
+    number = float(str(value))
+    return f"{number:.8g}", format(number, form).replace("-", "−")
+
+
+def _facts(column: pd.Series) -> list[tuple[str, str]]:
+    """Return name and value of JSON objects in a column; values that differ between records are all given."""
+    found: dict[str, list[str]] = {}
+    for text in sorted(column.dropna().unique()):
+        for name, value in json.loads(text).items():
+            shown = str(value) if value is not None else "none"
+            if shown not in found.setdefault(name, []):
+                found[name].append(shown)
+    return [(name, ", ".join(found[name])) for name in sorted(found)]
+
+
+def _places(study: Study, sources: Sources) -> list[tuple[str, str]]:
+    named = [("records", str(study.store)), ("index", str(sources.index)), ("dataset", str(sources.dataset))]
+    named += [("evaluation", str(sources.evaluation)), ("interpretation", str(sources.interpretation))]
+    return named + [("network", str(folder)) for folder in sources.models]

@@ -1,0 +1,48 @@
+"""Where the tables of a study lie, and how they are read: a missing column is an error that names the file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from decar.errors import DataFormatError
+from decar.receipt import read_table
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The folders and files that figures, report and summary are made from."""
+
+    index: Path  # plan/index-<hash>.parquet: a row a row of the user's table
+    records: Path  # folder of stages.parquet and quality.parquet (decar.figures.records)
+    dataset: Path  # folder of manifest, labels, splits, molecules, failures, statistics
+    models: tuple[Path, ...]  # folders of the training jobs
+    evaluation: Path  # folder of predictions, metrics, roc, confusion
+    interpretation: Path  # folder of kernel_correlation and kernel_tests
+    example_geometry: Path | None  # record of the example's optimised geometry; None when that molecule failed
+    example_fields: Path | None  # record of the example's fields; None when that molecule failed
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read a Parquet or CSV table that has these columns (it may have more).
+
+    Raises DataFormatError when the table is missing, damaged or lacks a column.
+    """
+    if path.suffix == ".csv":
+        try:
+            table = pd.read_csv(path)
+        except (OSError, ValueError) as error:
+            raise DataFormatError("the table cannot be read", where=path, seen=str(error)) from error
+    else:
+        table = read_table(path)
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise DataFormatError(
+            f"the table lacks {', '.join(missing)}",
+            where=path,
+            seen=list(table.columns),
+            expected=list(columns),
+            remedy="delete it and run the workflow again",
+        )
+    return table

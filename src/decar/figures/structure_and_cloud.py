@@ -1,0 +1,159 @@
+"""One molecule twice: as structural formula, and as electron cloud (an iso-surface of its density, to scale)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from rdkit.Chem import GetPeriodicTable
+
+from decar.config import FiguresSettings, Study
+from decar.errors import DataFormatError
+from decar.figures.render import Floats, Mesh, Window, compose, rasterise, shrink
+from decar.figures.save import Drawing
+from decar.figures.scene import element_colour, enclosed_volume, isosurface, molecule_mesh, turned, viewing_axes
+from decar.figures.sources import Sources, read_columns
+from decar.figures.structure import draw_structure
+from decar.figures.style import BLACK, GREY, PAGE, SKY, new_figure, panel_letter
+from decar.record import read_record
+from decar.units import ANGSTROM_PER_BOHR
+
+FIELD = "electron_density"
+MARGIN = 0.45  # free space around the cloud [angstrom]
+PIXELS, OVERSAMPLING = 80.0, 2  # pixels per angstrom of the image, and finer while it is drawn
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A molecule with its electron density on a grid; frame and origin are those of the stored grid."""
+
+    name: str
+    smiles: str
+    atomic_numbers: NDArray[np.int32]  # (atom,)
+    positions: Floats  # (atom, 3) [angstrom]
+    bonds: NDArray[np.int32]  # (bond, 2)
+    density: NDArray[Any]  # (x, y, z) [e/bohr^3]
+    origin: Floats  # (3,) centre of voxel 0 [angstrom]
+    spacing: float  # [angstrom]
+
+
+def example_row(study: Study, sources: Sources) -> pd.Series:
+    """Return the index row of `figures.example`; raises DataFormatError when the table has no such identifier."""
+    index = read_columns(sources.index, ["id", "name", "key", "smiles", "status", "reason"])
+    found = index[index["id"].astype(str) == study.figures.example]
+    if found.empty:
+        raise DataFormatError(
+            "figures.example is not an identifier of the table", where=study.molecules.table,
+            seen=study.figures.example, expected=f"one of {list(index['id'].astype(str))[:10]} ...",
+            remedy="set figures.example",
+        )  # fmt: skip
+    return found.iloc[0]
+
+
+def read_cloud(study: Study, sources: Sources) -> Cloud | None:
+    """Return the example's first conformer, or None when that molecule failed."""
+    if sources.example_geometry is None or sources.example_fields is None:
+        return None
+    row = example_row(study, sources)
+    geometry, fields = read_record(sources.example_geometry), read_record(sources.example_fields)
+    grid = fields.metadata["conformers"][0]["grid"]
+    return Cloud(
+        str(row["name"] or row["id"]),
+        str(row["smiles"]),
+        geometry.arrays["atomic_numbers"],
+        geometry.arrays["geometry_bohr"][0] * ANGSTROM_PER_BOHR,
+        geometry.arrays["bonds"],
+        fields.arrays[f"0/{FIELD}"][0],
+        np.asarray(grid["origin_bohr"], dtype=np.float64) * ANGSTROM_PER_BOHR,
+        float(grid["spacing_bohr"]) * ANGSTROM_PER_BOHR,
+    )
+
+
+def draw(cloud: Cloud, settings: FiguresSettings) -> Figure:
+    """Draw the structural formula (a) and the iso-surface of the density at `settings.isovalue` (b)."""
+    figure = new_figure(PAGE, PAGE * 0.47)
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
+    draw_structure(left, cloud.smiles, 240, 200, 34.0, line=0.75)
+    left.set_anchor("N")
+    left.set_title(cloud.name)
+    panel_letter(left, "a")
+    skin = isosurface(cloud.density, cloud.origin, cloud.spacing, settings.isovalue, SKY)
+    _draw_cloud(right, cloud, skin)
+    right.set_title(f"electron cloud, ρ = {settings.isovalue:g} e/bohr³")
+    panel_letter(right, "b")
+    return figure
+
+
+def _draw_cloud(axes: Axes, cloud: Cloud, skin: Mesh) -> None:
+    rotation = viewing_axes(cloud.positions)
+    centre = cloud.positions.mean(axis=0)
+    solid = turned(molecule_mesh(cloud.atomic_numbers, cloud.positions, cloud.bonds), rotation, centre)
+    skin = turned(skin, rotation, centre)
+    low = np.minimum(skin.vertices.min(axis=0), solid.vertices.min(axis=0)) - MARGIN
+    high = np.maximum(skin.vertices.max(axis=0), solid.vertices.max(axis=0)) + MARGIN
+    window = Window(low[0], high[0], low[1], high[1], PIXELS * OVERSAMPLING)
+    image = shrink(compose(rasterise(solid, window), rasterise(skin, window)), OVERSAMPLING)
+    axes.imshow(image, extent=(low[0], high[0], low[1], high[1]), interpolation="bilinear")
+    axes.set_xlabel("x′ / Å")
+    axes.set_ylabel("y′ / Å")
+    axes.spines[["top", "right"]].set_visible(True)
+    axes.set_aspect("equal", anchor="N")
+    _label_elements(axes, cloud)
+
+
+def _label_elements(axes: Axes, cloud: Cloud) -> None:
+    """Name the elements by their colours, in a line below the axes."""
+    for number in sorted({int(number) for number in cloud.atomic_numbers}):
+        axes.plot(
+            [], [], "o", color=element_colour(number), markeredgecolor=GREY, markeredgewidth=0.5,
+            label=GetPeriodicTable().GetElementSymbol(number),
+        )  # fmt: skip
+    axes.legend(
+        loc="upper right", ncols=4, handletextpad=0.1, columnspacing=0.9, borderaxespad=0.2, labelcolor=BLACK
+    )
+
+
+def table(cloud: Cloud, settings: FiguresSettings) -> pd.DataFrame:
+    """Return the atoms (element, x, y, z), the bonds, and the size of the surface, one row each."""
+    symbol = GetPeriodicTable().GetElementSymbol
+    skin = isosurface(cloud.density, cloud.origin, cloud.spacing, settings.isovalue, SKY)
+    rows: list[dict[str, object]] = [
+        {"what": "atom", "label": f"{symbol(int(number))}{i + 1}", "x_angstrom": x, "y_angstrom": y, "z_angstrom": z}
+        for i, (number, (x, y, z)) in enumerate(zip(cloud.atomic_numbers, cloud.positions))
+    ]
+    rows += [{"what": "bond", "label": f"{a + 1}-{b + 1}"} for a, b in cloud.bonds]
+    inside = cloud.density >= settings.isovalue
+    rows += [
+        {"what": "isovalue_e_per_bohr3", "value": settings.isovalue},
+        {"what": "spacing_angstrom", "value": cloud.spacing},
+        {"what": "voxels_inside", "value": int(inside.sum())},
+        {"what": "enclosed_volume_angstrom3", "value": enclosed_volume(skin)},
+        {"what": "triangles", "value": len(skin.triangles)},
+    ]
+    columns = ["what", "label", "x_angstrom", "y_angstrom", "z_angstrom", "value"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def draw_missing(smiles: str, name: str, reason: str) -> Figure:
+    """Draw the structural formula alone, and say why there is no cloud."""
+    figure = new_figure(PAGE, PAGE * 0.47)
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
+    draw_structure(left, smiles, 240, 200, 34.0, line=0.75)
+    left.set_title(name)
+    right.set_axis_off()
+    right.text(0.5, 0.5, f"no electron cloud: {reason}", ha="center", va="center", color=GREY)
+    return figure
+
+
+def build(study: Study, sources: Sources) -> Drawing:
+    """Draw the study's example."""
+    cloud = read_cloud(study, sources)
+    if cloud is None:
+        row = example_row(study, sources)
+        reason = str(row["reason"] or "the molecule failed, see failures.csv")
+        figure = draw_missing(str(row["smiles"] or ""), str(row["name"] or row["id"]), reason)
+        return Drawing(figure, pd.DataFrame([{"what": "failed", "label": reason}]))
+    return Drawing(draw(cloud, study.figures), table(cloud, study.figures))

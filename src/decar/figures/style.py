@@ -1,0 +1,99 @@
+"""One style for every figure: column widths of a journal, a font that matplotlib ships, colour-blind safe colours.
+
+Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), told apart with any common colour vision and, where
+it matters, also by marker or line style, so that a grey print can be read.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+MILLIMETRE = 1 / 25.4  # inch
+COLUMN = 85 * MILLIMETRE  # width of a journal column
+PAGE = 175 * MILLIMETRE  # width of two columns
+
+BLACK, GREY, PALE = "#222222", "#767676", "#D9D9D9"
+ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
+BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+SEQUENCE = (GREEN, PURPLE, ORANGE, SKY, BLACK, GREY, YELLOW)
+
+# A model, its control and the baselines stay apart without colour, too.
+ROLES = ("model", "control", "baseline")
+LINE_OF_ROLE = {"model": "-", "control": "--", "baseline": ":"}
+MARKER_OF_ROLE = {"model": "o", "control": "s", "baseline": "D"}
+
+SETTINGS: dict[str, object] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7.0,
+    "axes.labelsize": 7.5,
+    "axes.titlesize": 8.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": BLACK,
+    "axes.labelcolor": BLACK,
+    "axes.axisbelow": True,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "xtick.color": BLACK,
+    "ytick.color": BLACK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "legend.fontsize": 6.5,
+    "legend.frameon": False,
+    "legend.handlelength": 2.2,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.0,
+    "grid.color": PALE,
+    "grid.linewidth": 0.4,
+    "mathtext.fontset": "dejavusans",
+    "svg.fonttype": "path",  # looks the same on every machine
+    "svg.hashsalt": "decar",  # identifiers inside an SVG are otherwise random
+    "pdf.fonttype": 42,
+    "figure.dpi": 100.0,
+    "savefig.dpi": "figure",
+    "image.interpolation": "nearest",
+    "path.simplify": True,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw with this style alone: neither a user's matplotlibrc nor earlier code can change a figure."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(SETTINGS)  # type: ignore[arg-type]
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of this size in inches, laid out so that nothing overlaps or is cut."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03)  # type: ignore[union-attr]
+    return figure
+
+
+def colours(names: Sequence[str]) -> dict[str, str]:
+    """Return one colour for each name, by its place in the list."""
+    return {name: SEQUENCE[index % len(SEQUENCE)] for index, name in enumerate(names)}
+
+
+def panel_letter(axes: Axes, letter: str) -> None:
+    """Write the panel's letter, bold, at the upper left corner outside the axes."""
+    axes.annotate(
+        letter, (0, 1), (-22, 6), xycoords="axes fraction", textcoords="offset points",
+        fontsize=9, fontweight="bold", va="bottom", ha="left", annotation_clip=False,
+    )  # fmt: skip
+
+
+def readable(name: str) -> str:
+    """Return a name of a table as words: `balanced_accuracy` -> `balanced accuracy`; acronyms in capitals."""
+    special = {"auroc": "AUROC", "mcc": "MCC", "lightgbm_ecfp4": "LightGBM on ECFP4", "atom_counts": "atom counts"}
+    return special.get(name, name.replace("_", " "))

@@ -1,0 +1,111 @@
+"""Kernel correlation, the published explanation (arXiv 2305.17958): how well a molecule answers to a kernel.
+
+    r_k = max over positions p and proper rotations R of
+
+              sum_i (w_i - <w>) (a_i(p) - <a(p)>)
+          ---------------------------------------------------------      i runs over channels and voxels of the kernel
+          sqrt( sum_i (w_i - <w>)^2  sum_i (a_i(p) - <a(p)>)^2 )
+
+w are the weights of kernel k turned by R, a(p) the patch of the layer's input activations at p. Means are over all
+channels and voxels together. Patches are formed explicitly and centred before they are squared (two passes): the
+variance of a nearly constant patch would drown in rounding as a difference of local sums.
+
+A patch counts only when it lies wholly inside the box (the zeros outside are no part of the molecule), and when its
+variance is above 1e-6 of the molecule's largest one: in vacuum the activations are constant but for the rounding of
+single precision, whose shape means nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from decar.dataset.rotations import IDENTITY, Rotation
+from decar.record import Array
+
+VARIANCE_FLOOR = 1e-6
+BLOCK_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class Match:
+    """The best correlation of each kernel, and where it was found.
+
+    `correlation` [kernel], NaN where no patch counts; `position` [kernel, 3], the lowest corner of the patch in voxels
+    of the activation, -1 where there is none; `rotation` [kernel], the index of the rotation.
+    """
+
+    correlation: Array
+    position: Array
+    rotation: Array
+
+
+def best_match(
+    activation: Array, mask: Array, kernels: Array, rotations: Sequence[Rotation] = (IDENTITY,)
+) -> Match:  # fmt: skip
+    """Return r_k of kernels [kernel, channel, k, k, k]; activation [channel, x, y, z], mask [x, y, z], 0 outside."""
+    size = kernels.shape[-1]
+    turned = np.stack([centred_kernels(rotation.apply(kernels)) for rotation in rotations])
+    weights = turned.reshape(-1, turned[0, 0].size)  # [rotation and kernel, element]
+    correlation = np.full(len(weights), -np.inf)
+    position = np.full((len(weights), 3), -1)
+    starts = _inside(mask, size)
+    floor = VARIANCE_FLOOR * max((square.max() for _, _, square in _patches(activation, starts, size)), default=0.0)
+    for corners, patches, square in _patches(activation, starts, size):
+        counted = square > floor
+        if not counted.any():
+            continue
+        values = weights @ (patches[counted] / np.sqrt(square[counted])[:, None]).T
+        best = values.argmax(axis=1)
+        highest = values[np.arange(len(values)), best]
+        better = highest > correlation
+        correlation[better] = highest[better]
+        position[better] = corners[counted][best[better]]
+    return _over_rotations(correlation, position, len(rotations), len(kernels))
+
+
+def centred_kernels(kernels: Array) -> Array:
+    """Return kernels [kernel, ...] of zero mean and unit norm, float64; a constant kernel becomes NaN."""
+    flat = kernels.reshape(len(kernels), -1).astype(np.float64)
+    flat = flat - flat.mean(axis=1, keepdims=True)
+    norm = np.linalg.norm(flat, axis=1, keepdims=True)
+    scale = np.abs(kernels).reshape(len(kernels), -1).max(axis=1, keepdims=True)
+    flat = np.where(norm > 1e-7 * scale * np.sqrt(flat.shape[1]), flat / np.where(norm > 0, norm, 1.0), np.nan)
+    return flat.reshape(kernels.shape)
+
+
+def _over_rotations(correlation: Array, position: Array, num_rotations: int, num_kernels: int) -> Match:
+    by_rotation = correlation.reshape(num_rotations, num_kernels)
+    rotation = by_rotation.argmax(axis=0)
+    chosen = np.arange(num_kernels)
+    best = by_rotation[rotation, chosen]
+    found = np.isfinite(best)
+    return Match(
+        np.where(found, np.clip(best, -1.0, 1.0), np.nan),
+        position.reshape(num_rotations, num_kernels, 3)[rotation, chosen],
+        np.where(found, rotation, -1),
+    )
+
+
+def _inside(mask: Array, size: int) -> Array:
+    """Return the lowest corners [patch, 3] of the patches that lie wholly inside the mask."""
+    if min(mask.shape) < size:
+        return np.empty((0, 3), dtype=np.int64)
+    windows = sliding_window_view(np.asarray(mask) != 0, (size, size, size))
+    return np.argwhere(windows.all(axis=(3, 4, 5)))
+
+
+def _patches(activation: Array, corners: Array, size: int) -> Iterator[tuple[Array, Array, Array]]:
+    """Yield blocks of (corners [n, 3], centred patches [n, element] float64, their sums of squares [n])."""
+    if len(corners) == 0:
+        return
+    windows = sliding_window_view(activation, (size, size, size), axis=(1, 2, 3))
+    num_elements = len(activation) * size**3
+    block = max(1, BLOCK_BYTES // (8 * num_elements))
+    for start in range(0, len(corners), block):
+        part = corners[start : start + block]
+        patches = windows[:, part[:, 0], part[:, 1], part[:, 2]].swapaxes(0, 1)  # [n, channel, k, k, k]
+        flat = patches.reshape(len(part), num_elements).astype(np.float64)
+        flat -= flat.mean(axis=1, keepdims=True)
+        yield part, flat, np.square(flat).sum(axis=1)

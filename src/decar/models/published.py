@@ -1,0 +1,194 @@
+"""The published network (arXiv 2305.17958): convolution and pooling layers, three by default, then one logit.
+
+    layer l:  x_l = m_l  N( pool( relu( W_l * x_(l-1) + b_l ) ) )
+    head:     z = v . relu( V [mean over m of x_L, maximum over m of x_L] + c ) + d
+
+* is a three-dimensional correlation with zero padding (vacuum, see decar.dataset.normalise), pool halves each axis, m_l
+is the mask of the box at layer l: a coarse voxel is inside when any of its eight fine ones is. N subtracts the mean and
+divides by the standard deviation of one sample over all channels and the voxels inside, then scales and shifts each
+channel. So an output depends neither on the padding of its batch nor on its neighbours in it, nor on how many
+processes share the batch. Sizes of the published network are not known; all are settings.
+
+The network is not invariant under rotation: it learns that from rotated samples. It is invariant under translation by
+whole multiples of the total stride, up to what the faces of the box cut off.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from decar.config import ModelSettings
+
+EPSILON = 1e-5  # added to the variance of the norm
+
+
+class MaskedNorm(nn.Module):
+    """Per sample: (x - mean) / sqrt(variance + 1e-5) over channels and voxels inside, then scale and shift."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(channels))
+        self.shift = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x [batch, channel, x, y, z], mask [batch, 1, x, y, z] -> like x, zero outside."""
+        count = mask.sum(dim=(1, 2, 3, 4), keepdim=True) * x.shape[1]
+        mean = (x * mask).sum(dim=(1, 2, 3, 4), keepdim=True) / count
+        centred = (x - mean) * mask
+        variance = centred.square().sum(dim=(1, 2, 3, 4), keepdim=True) / count
+        # One affine map a sample and channel, instead of two passes over the voxels.
+        gain = self.scale.view(1, -1, 1, 1, 1) * torch.rsqrt(variance + EPSILON)
+        return centred * gain + self.shift.view(1, -1, 1, 1, 1) * mask
+
+
+class ConvolutionLayer(nn.Module):
+    """Convolution, rectifier, pooling, norm, mask."""
+
+    def __init__(self, inputs: int, outputs: int, kernel_size: int, pooling: str) -> None:
+        super().__init__()
+        self.convolution = nn.Conv3d(inputs, outputs, kernel_size, padding=kernel_size // 2)
+        self.norm = MaskedNorm(outputs)
+        self.pooling = pooling
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """x [batch, channel, x, y, z] -> the same with each axis halved, and its mask."""
+        x = self.convolution(x)
+        coarse = functional.max_pool3d(mask, 2)
+        if self.pooling == "max":
+            # Maximum and rectifier commute, and the rectifier is eight times cheaper afterwards. Voxels outside the
+            # box are taken out before: their bias must not win the maximum of a cell that the box's face cuts.
+            x = torch.relu(functional.max_pool3d(x * mask, 2))
+        else:
+            x = functional.avg_pool3d(torch.relu(x) * mask, 2)
+        return self.norm(x, coarse), coarse
+
+
+class PublishedNetwork(nn.Module):
+    """Layers are numbered from 1, as in the publication: its third-layer kernels are `kernels(3)`.
+
+    `num_inputs` is the number of input channels, one a field unless said otherwise.
+    """
+
+    def __init__(self, settings: ModelSettings, spacing_bohr: float, num_inputs: int | None = None) -> None:
+        super().__init__()
+        self.settings = settings
+        self.spacing_bohr = spacing_bohr
+        self.num_inputs = len(settings.fields) if num_inputs is None else num_inputs
+        widths = (self.num_inputs, *settings.channels)
+        self.layers = nn.ModuleList(
+            ConvolutionLayer(inputs, outputs, settings.kernel_size, settings.pooling)
+            for inputs, outputs in pairwise(widths)
+        )
+        self.hidden = nn.Linear(2 * settings.channels[-1], settings.hidden)
+        self.output = nn.Linear(settings.hidden, 1)
+        # The voxels of one site lie together: twice as fast on CPU, and what tensor cores want.
+        self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+
+    def initialise(self, seed: int) -> None:
+        """Draw the weights anew (He, doi 10.1109/ICCV.2015.123) from a generator of this seed; biases are zero."""
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for module in self.modules():
+                if isinstance(module, nn.Conv3d | nn.Linear):
+                    fan_in = module.weight[0].numel()
+                    drawn = torch.randn(module.weight.shape, generator=generator) * math.sqrt(2.0 / fan_in)
+                    module.weight.copy_(drawn)
+                    module.bias.zero_()  # type: ignore[union-attr]
+
+    @property
+    def num_layers(self) -> int:
+        """Return the number of convolution layers."""
+        return len(self.layers)
+
+    @property
+    def total_stride(self) -> int:
+        """Return the edge of an output voxel in input voxels: 2^layers. Boxes are padded to multiples of it."""
+        return 1 << self.num_layers
+
+    @property
+    def receptive_field(self) -> int:
+        """Return the edge, in input voxels, of the cube that one voxel after the last layer sees."""
+        return self.receptive_field_of(self.num_layers)
+
+    def receptive_field_of(self, layer: int) -> int:
+        """Return the edge, in input voxels, of the cube that one voxel of this layer's output (pooled) sees."""
+        k = self.settings.kernel_size
+        return 1 + k * ((1 << layer) - 1)  # each layer adds k - 1 (convolution) and 1 (pooling) of its voxels
+
+    def kernel_field_of(self, layer: int) -> int:
+        """Return the edge, in input voxels, of the cube that one kernel of this layer sees (before its pooling)."""
+        return self.receptive_field_of(layer) - (1 << (layer - 1))
+
+    def kernels(self, layer: int) -> Tensor:
+        """Return the weights of a layer's kernels, [kernel, channel of the layer before, k, k, k]."""
+        return self._layer(layer).convolution.weight
+
+    def activations(self, x: Tensor, mask: Tensor, layer: int) -> Tensor:
+        """Return what the kernels of a layer are laid upon: the output of the layer before, [batch, channel, x, y, z].
+
+        For layer 1 that is the input itself. Voxels outside the (coarse) mask are zero.
+        """
+        x, _ = self._upto(x, mask, layer - 1)
+        return x
+
+    def activation_mask(self, mask: Tensor, layer: int) -> Tensor:
+        """Return the mask of `activations(..., layer)`, [batch, 1, x, y, z]."""
+        for _ in range(layer - 1):
+            mask = functional.max_pool3d(mask, 2)
+        return mask
+
+    def forward(self, x: Tensor, mask: Tensor, keep: Tensor | None = None) -> Tensor:
+        """x [batch, channel, x, y, z], mask [batch, 1, x, y, z] -> logit [batch].
+
+        `keep` [batch, hidden] multiplies the hidden layer: dropout, drawn by whoever trains; the network itself has no
+        random numbers and is the same in training and in use.
+        """
+        x, mask = self._upto(x, mask, self.num_layers)
+        mean = x.sum(dim=(2, 3, 4)) / mask.sum(dim=(2, 3, 4))
+        # Outside the box the norm leaves zeros, which must not win over a negative maximum.
+        highest = x.masked_fill(mask == 0, -torch.inf).amax(dim=(2, 3, 4))
+        hidden = torch.relu(self.hidden(torch.cat([mean, highest], dim=1)))
+        if keep is not None:
+            hidden = hidden * keep
+        return cast("Tensor", self.output(hidden)).squeeze(1)
+
+    def describe(self) -> list[dict[str, object]]:
+        """Return a row a part, in order: layer, kind, shape of the weights, parameters, edges in bohr."""
+        rows: list[dict[str, object]] = []
+        for number, module in enumerate(self.layers, start=1):
+            layer = cast("ConvolutionLayer", module)
+            edge = self.spacing_bohr * (1 << (number - 1))
+            kernel, field = self.settings.kernel_size * edge, self.kernel_field_of(number) * self.spacing_bohr
+            rows.append(_row(f"convolution {number}", layer.convolution.weight.shape, _count(layer), kernel, field))
+        for name, linear in (("hidden", self.hidden), ("output", self.output)):
+            rows.append(_row(name, linear.weight.shape, _count(linear), None, None))
+        return rows
+
+    def _layer(self, layer: int) -> ConvolutionLayer:
+        if not 1 <= layer <= self.num_layers:
+            raise ValueError(f"layer {layer} is not one of 1 to {self.num_layers}")
+        return cast("ConvolutionLayer", self.layers[layer - 1])
+
+    def _upto(self, x: Tensor, mask: Tensor, num_layers: int) -> tuple[Tensor, Tensor]:
+        x = x.contiguous(memory_format=torch.channels_last_3d) * mask
+        for module in list(self.layers)[:num_layers]:
+            x, mask = module(x, mask)
+        return x, mask
+
+
+def _count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _row(
+    name: str, shape: Sequence[int], parameters: int, kernel_bohr: float | None, field_bohr: float | None
+) -> dict[str, object]:
+    return {
+        "layer": name, "shape": "x".join(str(size) for size in shape), "parameters": parameters,
+        "kernel_edge_bohr": kernel_bohr, "receptive_field_bohr": field_bohr,
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Molecules: read a table, standardise each structure, name it by its chemistry, collect its labels, embed it."""

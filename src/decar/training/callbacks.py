@@ -1,0 +1,127 @@
+"""What happens at the end of an epoch: a row of the log, a decision to stop, a checkpoint; in this order.
+
+The rows travel inside the checkpoint, so the log of a resumed training is that of an uninterrupted one.
+"""
+
+import math
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from decar.atomic import atomic_path
+from decar.config import TrainingSettings
+from decar.errors import ConfigError, DataFormatError
+from decar.training.module import FoldModule, learning_rate_at
+from decar.training.outcome import auroc, gather, weighted_loss
+
+Row = dict[str, float]
+LAST, BEST = "last.ckpt", "best.ckpt"
+
+
+def best_epoch(rows: Sequence[Row]) -> int:
+    """Return the epoch (from 1) of the lowest validation loss, the first one of equals."""
+    return int(min(rows, key=lambda row: (row["val_loss"], row["epoch"]))["epoch"])
+
+
+def is_finished(rows: Sequence[Row], training: TrainingSettings) -> bool:
+    """Return whether training ends after these epochs: the last one, or `patience` epochs without a better loss."""
+    return bool(rows) and (
+        len(rows) >= training.max_epochs or rows[-1]["epoch"] - best_epoch(rows) >= training.patience
+    )
+
+
+class EpochLog(Callback):
+    """One row an epoch: epoch, train_loss, val_loss, train_auroc, val_auroc, learning_rate, gradient_norm_<layer>.
+
+    Losses are weighted like the objective; train_* are of the rotated samples under dropout, while the weights change.
+    """
+
+    def __init__(self, path: Path, training: TrainingSettings, report: Callable[[str], None]) -> None:
+        self.path, self.training, self.report = path, training, report
+        self.rows: list[Row] = []
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add the row, write the file, stop where no better loss came for `patience` epochs."""
+        if not isinstance(pl_module, FoldModule):
+            raise TypeError(f"EpochLog reads a FoldModule, not {type(pl_module).__name__}")
+        trained = gather(pl_module.train_outcomes, trainer.world_size)
+        epoch = trainer.current_epoch
+        row: Row = {
+            "epoch": epoch + 1,
+            "train_loss": weighted_loss(trained, pl_module.class_weights),
+            "val_loss": weighted_loss(pl_module.evaluated, pl_module.class_weights),
+            "train_auroc": auroc(trained),
+            "val_auroc": auroc(pl_module.evaluated),
+            "learning_rate": learning_rate_at(epoch, self.training),
+        }
+        steps = pl_module.gradient_norms
+        row |= {f"gradient_norm_{name}": sum(step[name] for step in steps) / len(steps) for name in steps[0]}
+        if not math.isfinite(row["train_loss"] + row["val_loss"]):
+            raise ConfigError(
+                "training diverged", where=f"epoch {epoch + 1}", seen=row, remedy="lower training.learning_rate"
+            )
+        self.rows.append(row)
+        if trainer.is_global_zero:
+            with atomic_path(self.path) as temporary:
+                pd.DataFrame(self.rows).to_csv(temporary, index=False)
+            self.report(
+                f"epoch {epoch + 1} of {self.training.max_epochs}: loss {row['train_loss']:.4f}, "
+                f"validation {row['val_loss']:.4f}, AUROC {row['val_auroc']:.3f}"
+            )
+        if is_finished(self.rows, self.training):
+            trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows, for the checkpoint."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the rows from a checkpoint."""
+        self.rows = list(state_dict["rows"])
+
+
+class Checkpoints(Checkpoint):
+    """`best.ckpt` where the validation loss is the lowest yet (weights only), then `last.ckpt` (everything)."""
+
+    def __init__(self, folder: Path, log: EpochLog) -> None:
+        self.folder, self.log_of_epochs = folder, log
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Save; Lightning calls this one after all other callbacks."""
+        if best_epoch(self.log_of_epochs.rows) == trainer.current_epoch + 1:
+            trainer.save_checkpoint(self.folder / BEST, weights_only=True)
+        trainer.save_checkpoint(self.folder / LAST)
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Checkpoints appear whole or not at all, also across file systems."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:  # noqa: ARG002
+        """Write beside the target, flush, rename."""
+        with atomic_path(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+def read_checkpoint(path: Path) -> Mapping[str, Any]:
+    """Read a checkpoint of this package; raises DataFormatError when it is damaged."""
+    try:
+        content: Mapping[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+        raise DataFormatError(
+            "the checkpoint cannot be read", where=path, seen=str(error),
+            remedy="delete the folder checkpoints: training begins anew",
+        ) from error  # fmt: skip
+    return content
+
+
+def logged_rows(checkpoint: Mapping[str, Any]) -> list[Row]:
+    """Return the rows of the epoch log that a checkpoint carries."""
+    return list(checkpoint["callbacks"][EpochLog.__name__]["rows"])

@@ -1,0 +1,113 @@
+"""One network in training: its loss, its optimiser, its dropout. No global random state is used or set.
+
+    loss of a step = sum_i w_i BCE(z_i, y_i) / sum_i w_i,    w_i = (class weight of y_i) / (conformers of the molecule)
+
+with both sums over the samples of all processes. DDP averages the gradients of its processes, so each one multiplies
+its part by their number: the gradient does not depend on how many there are.
+"""
+
+import math
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.nn import functional
+
+from decar.config import TrainingSettings
+from decar.dataset.torch_dataset import Batch
+from decar.models.published import PublishedNetwork
+from decar.stages import derive_seed
+from decar.training.outcome import Outcome, gather, outcomes
+
+WARM_UP_SHARE = 0.05  # of max_epochs, in which the learning rate rises linearly
+FINAL_SHARE = 0.01  # of the peak learning rate, reached at max_epochs
+
+
+def learning_rate_at(epoch: int, training: TrainingSettings) -> float:
+    """Return the learning rate of an epoch (from 0): linear rise, then half a cosine (arXiv 1608.03983).
+
+    A function of the epoch alone, so that a resumed training has the same.
+    """
+    warm_up = max(1, round(WARM_UP_SHARE * training.max_epochs))
+    if epoch < warm_up:
+        return training.learning_rate * (epoch + 1) / warm_up
+    progress = (epoch - warm_up) / max(1, training.max_epochs - warm_up)
+    return training.learning_rate * (FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def dropout_keep(batch: Batch, width: int, share: float, seed: int, epoch: int) -> Tensor | None:
+    """Return the dropout factors [batch, width] (0, or 1 / (1 - share)), drawn from (seed, epoch, key, conformer)."""
+    if share == 0:
+        return None
+    rows = []
+    for key, conformer in zip(batch["key"], batch["conformer"]):
+        generator = torch.Generator().manual_seed(derive_seed(seed, "dropout", epoch, key, conformer))
+        rows.append(torch.rand(width, generator=generator) >= share)
+    return torch.stack(rows).to(batch["voxels"]) / (1 - share)
+
+
+class FoldModule(LightningModule):
+    """Trains `network`. `train_outcomes` are this process's, `evaluated` those of all in the last validation."""
+
+    def __init__(
+        self, network: PublishedNetwork, training: TrainingSettings, class_weights: tuple[float, float], seed: int
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.training_settings = training
+        self.class_weights = class_weights
+        self.seed = seed
+        self.train_outcomes: list[Outcome] = []
+        self.evaluated: list[Outcome] = []
+        self.gradient_norms: list[dict[str, float]] = []
+        self._own: list[Outcome] = []
+
+    def on_train_epoch_start(self) -> None:
+        """Set the learning rate and forget the epoch before."""
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = learning_rate_at(self.current_epoch, self.training_settings)
+        self.train_outcomes, self.gradient_norms = [], []
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Return this process's part of the loss."""
+        settings = self.network.settings
+        keep = dropout_keep(batch, settings.hidden, settings.dropout, self.seed, self.current_epoch)
+        logits = self.network(batch["voxels"], batch["mask"], keep)
+        self.train_outcomes += outcomes(batch, logits.detach())
+        by_class = torch.tensor(self.class_weights, dtype=logits.dtype, device=logits.device)
+        weights = batch["weight"] * by_class[batch["label"].long()]
+        total = cast("Tensor", self.trainer.strategy.reduce(weights.sum(), reduce_op="sum"))
+        losses = functional.binary_cross_entropy_with_logits(logits, batch["label"], reduction="none")
+        return (weights * losses).sum() * self.trainer.world_size / total
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:  # noqa: ARG002
+        """Note the gradient norm of each layer: vanishing gradients are seen here."""
+        parts = {f"layer{number}": layer for number, layer in enumerate(self.network.layers, start=1)}
+        parts |= {"hidden": self.network.hidden, "output": self.network.output}
+        norms = {}
+        for name, part in parts.items():
+            squares = [parameter.grad.square().sum() for parameter in part.parameters() if parameter.grad is not None]
+            norms[name] = float(torch.stack(squares).sum().sqrt())
+        self.gradient_norms.append(norms)
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the validation before."""
+        self._own = []
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        """Note the logit of every sample."""
+        self._own += outcomes(batch, self.network(batch["voxels"], batch["mask"]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Gather from all processes."""
+        self.evaluated = gather(self._own, self.trainer.world_size)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return AdamW (arXiv 1711.05101); biases and the norm's factors do not decay."""
+        parameters = list(self.network.parameters())
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.training_settings.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=self.training_settings.learning_rate)

@@ -1,0 +1,226 @@
+"""Train one network on one fold: the job that `torchrun -m decar.cli train` (or a single process) runs."""
+
+import logging
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
+
+from decar.config import ModelSettings, Study
+from decar.dataset.statistics import load_normalisation
+from decar.dataset.torch_dataset import ShardDataset
+from decar.errors import ConfigError, DataFormatError
+from decar.models.package import save_package
+from decar.models.published import PublishedNetwork
+from decar.provenance import provenance
+from decar.receipt import write_table
+from decar.stages import derive_seed, digest
+from decar.training.batches import Loaders
+from decar.training.callbacks import (
+    BEST,
+    LAST,
+    AtomicCheckpointIO,
+    Checkpoints,
+    EpochLog,
+    best_epoch,
+    is_finished,
+    logged_rows,
+    read_checkpoint,
+)
+from decar.training.module import FoldModule
+from decar.training.outcome import PREDICTION_COLUMNS, Outcome, auroc, per_molecule
+
+
+def train(
+    study: Study,
+    dataset_folder: Path,
+    shards_folder: Path,
+    model_name: str,
+    scheme: str,
+    fold: int,
+    output: Path,
+    report: Callable[[str], None] = lambda _: None,
+    *,
+    world_size: int = 1,
+    num_nodes: int = 1,
+    show_progress: bool = False,
+    num_workers: int = 0,
+    callbacks: Sequence[Callback] = (),
+) -> None:
+    """Train a network of the study and write the job's folder `output`.
+
+    metrics.csv (a row an epoch), checkpoints/{last,best}.ckpt, predictions.parquet (every labelled molecule of the
+    fold, by the best checkpoint), model/ (the package). Where checkpoints/last.ckpt is found, training goes on after
+    its epoch. With `world_size` > 1 the function runs in each process that torchrun started, on `num_nodes` machines; only
+    the first one writes. The number of CPU threads of this process is set to `training.threads`.
+    Raises ConfigError for a property that is not binary or a fold without both classes in training.
+    """
+    settings = study.training.models[model_name]
+    torch.set_num_threads(study.training.threads)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no banner about hardware
+    make = partial(_dataset, study, settings, dataset_folder, shards_folder, scheme, fold)
+    training, validation, everything = make("train", augmented=True), make("validation"), make(None)
+    class_weights = _class_weights(study, training)
+    network = PublishedNetwork(settings, _spacing(everything))
+    seed = derive_seed(study.seed, "train", model_name, scheme, fold)
+    network.initialise(seed)
+    module = FoldModule(network, study.training, class_weights, seed)
+    log = EpochLog(output / "metrics.csv", study.training, report)
+    checkpoints = output / "checkpoints"
+    trainer = _trainer(study, world_size, num_nodes, show_progress, [*callbacks, log, Checkpoints(checkpoints, log)])
+    loaders = partial(
+        Loaders, batch_size=study.training.batch_size, stride=network.total_stride, seed=seed, num_workers=num_workers
+    )
+    with warnings.catch_warnings():
+        # The number of loader workers is the caller's choice.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        rows = _fit(trainer, module, loaders(training, validation), checkpoints, log, report)
+        module.load_state_dict(read_checkpoint(checkpoints / BEST)["state_dict"])
+        trainer.validate(module, datamodule=loaders(None, everything), verbose=False)
+    if trainer.is_global_zero:
+        predictions = _predictions(module.evaluated, everything, model_name, scheme, fold)
+        write_table(output / "predictions.parquet", predictions)
+        metadata = _metadata(study, model_name, scheme, fold, everything, rows, module.evaluated)
+        save_package(output / "model", network, metadata)
+    trainer.strategy.barrier()
+
+
+def _dataset(
+    study: Study, settings: ModelSettings, dataset_folder: Path, shards_folder: Path, scheme: str, fold: int,
+    subset: str | None, augmented: bool = False,
+) -> ShardDataset:  # fmt: skip
+    return ShardDataset(
+        dataset_folder, shards_folder, scheme, fold, subset, settings.fields, study.training.property,
+        normalisation=load_normalisation(dataset_folder, scheme, fold, settings.fields),
+        augmentation=study.training.augmentation if augmented else "none",
+        seed=study.seed,
+    )  # fmt: skip
+
+
+def _class_weights(study: Study, training: ShardDataset) -> tuple[float, float]:
+    """Return n / (2 n_c) of the two classes, counted by molecules of the training subset; 1 where not wanted."""
+    name = study.training.property
+    if study.molecules.labels[name].kind != "binary":
+        raise ConfigError(
+            "the published network has one logit: it learns a binary property", where="training.property",
+            seen=f"{name} ({study.molecules.labels[name].kind})", expected="a property of kind binary",
+        )  # fmt: skip
+    counts = training.rows.groupby("label")["weight"].sum()
+    if set(counts.index) != {0.0, 1.0}:
+        raise ConfigError(
+            "the training subset lacks a class", where=f"training.property: {name}", seen=counts.to_dict(),
+            expected="molecules of both classes, 0 and 1", remedy="add molecules or lower num_folds",
+        )  # fmt: skip
+    if not study.training.class_weights:
+        return 1.0, 1.0
+    return float(counts.sum() / (2 * counts[0.0])), float(counts.sum() / (2 * counts[1.0]))
+
+
+def _spacing(dataset: ShardDataset) -> float:
+    spacings = sorted(set(dataset.rows["spacing_bohr"]))
+    if len(spacings) != 1:
+        raise DataFormatError("the voxels of a dataset must have one spacing", seen=f"{spacings} bohr", expected="one")
+    return float(spacings[0])
+
+
+def _trainer(study: Study, world_size: int, num_nodes: int, show_progress: bool, callbacks: list[Callback]) -> Trainer:
+    has_gpu = torch.cuda.is_available()
+    strategy: Strategy
+    if world_size > 1:
+        backend = "nccl" if has_gpu else "gloo"
+        strategy = DDPStrategy(cluster_environment=TorchElasticEnvironment(), process_group_backend=backend)
+    else:
+        # Named, so that Lightning does not take a SLURM job around a single process for a distributed training.
+        strategy = SingleDeviceStrategy(torch.device("cuda:0" if has_gpu else "cpu"))
+    plugins: list[Any] = [AtomicCheckpointIO()]
+    if world_size == 1:
+        plugins.append(LightningEnvironment())
+    return Trainer(
+        accelerator="gpu" if has_gpu else "cpu",
+        strategy=strategy,
+        devices=world_size // num_nodes,
+        num_nodes=num_nodes,
+        plugins=plugins,
+        callbacks=callbacks,
+        max_epochs=study.training.max_epochs,
+        logger=False,
+        enable_progress_bar=show_progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        reload_dataloaders_every_n_epochs=1,
+        deterministic="warn" if has_gpu else None,
+    )
+
+
+def _fit(
+    trainer: Trainer,
+    module: FoldModule,
+    loaders: Loaders,
+    checkpoints: Path,
+    log: EpochLog,
+    report: Callable[[str], None],
+) -> list[dict[str, float]]:
+    """Train from the last checkpoint, or from the beginning; return the rows of the log."""
+    last = checkpoints / LAST
+    done = logged_rows(read_checkpoint(last)) if last.exists() else []
+    if is_finished(done, module.training_settings):
+        return done
+    if done and trainer.is_global_zero:
+        report(f"going on after epoch {len(done)}")
+    trainer.fit(module, datamodule=loaders, ckpt_path=last if done else None, weights_only=True)
+    return log.rows
+
+
+def _predictions(
+    evaluated: Sequence[Outcome], everything: ShardDataset, model_name: str, scheme: str, fold: int
+) -> pd.DataFrame:
+    table = per_molecule(evaluated)
+    subset = everything.rows.drop_duplicates("key").set_index("key")["subset"]
+    table = table.assign(model=model_name, scheme=scheme, fold=fold, subset=table["key"].map(subset))
+    return table[list(PREDICTION_COLUMNS)]
+
+
+def _metadata(
+    study: Study, model_name: str, scheme: str, fold: int, everything: ShardDataset, rows: Sequence[dict[str, float]],
+    evaluated: Sequence[Outcome],
+) -> dict[str, Any]:  # fmt: skip
+    """Return what the package says of the network."""
+    best = rows[best_epoch(rows) - 1]
+    subset = everything.rows.drop_duplicates("key").set_index("key")["subset"].to_dict()
+    figures = {"best_epoch": best["epoch"], "num_epochs": len(rows), "val_loss": best["val_loss"]}
+    for name in ("train", "validation", "test"):
+        figures[f"{name}_auroc"] = auroc([outcome for outcome in evaluated if subset[outcome.key] == name])
+    if everything.normalisation is None:
+        raise ValueError("a network is trained on normalised voxels")
+    content = everything.rows[["key", "conformer", "checksum", "label", "subset"]].astype(str)
+    return {
+        "name": model_name,
+        "study": study.study,
+        "fields": list(study.training.models[model_name].fields),
+        "normalisation": everything.normalisation.to_json(),
+        "spacing_bohr": _spacing(everything),
+        "level": {
+            **study.quantum.model_dump(mode="json"),
+            "geometry": " + ".join(study.optimise.methods) or "as embedded",
+        },
+        "property": study.training.property,
+        "scheme": scheme,
+        "fold": fold,
+        "seed": study.seed,
+        "training": study.training.model_dump(mode="json", exclude={"models"}),
+        "dataset_hash": digest(content.to_numpy().tolist()),
+        "metrics": {name: float(value) if math.isfinite(value) else None for name, value in figures.items()},
+        "licence": None,
+        "lineage": [],
+        "provenance": provenance("torch", "lightning", "numpy"),
+    }

@@ -1,0 +1,121 @@
+"""What holds the parts together: imports follow the data, `import decar` is light, a changed stage was decided on."""
+
+import ast
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ORDER = (
+    "molecules", "quantum", "fields", "dataset", "models", "training", "baselines", "evaluate", "interpret", "planning",
+    "figures",
+)  # fmt: skip
+# The modules whose code decides the numbers of a stage.
+STAGE_CODE = {
+    "molecules": ["molecules/standardise.py", "molecules/identity.py"],
+    "conformers": ["molecules/conformers.py", "molecules/force_field.py", "xtb.py"],
+    "optimise": ["quantum/optimise.py", "quantum/geometric_driver.py", "quantum/frame.py"],
+    "wavefunction": ["quantum/single_point.py", "quantum/pyscf_backend.py", "quantum/scf_rescue.py"],
+    "fields": [
+        "fields/compute.py",
+        "fields/density.py",
+        "fields/potential.py",
+        "fields/promolecular.py",
+        "fields/grid.py",
+    ],
+    "shards": ["dataset/shards.py", "dataset/splits.py", "dataset/assemble.py"],
+    "train": ["training/run.py", "models/published.py", "dataset/normalise.py", "dataset/torch_dataset.py"],
+    "evaluate": ["evaluate/run.py", "evaluate/metrics.py", "evaluate/intervals.py", "baselines/models.py"],
+    "interpret": ["interpret/run.py", "interpret/correlation.py", "interpret/receptive.py"],
+}
+
+
+def modules(root: Path) -> list[Path]:
+    return sorted((root / "src" / "decar").rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+def test_imports_follow_the_data(root: Path) -> None:
+    source = root / "src" / "decar"
+    wrong = []
+    for path in modules(root):
+        parts = path.relative_to(source).parts
+        if parts[0].startswith(("cli", "verify")):
+            continue
+        own = ORDER.index(parts[0]) if len(parts) > 1 else -1
+        for name in imported(path):
+            words = name.split(".")
+            if words[0] == "decar" and len(words) > 1 and words[1] in ORDER and ORDER.index(words[1]) > own:
+                wrong.append(f"{'/'.join(parts)} imports {name}")
+    assert wrong == []
+
+
+def test_plain_import_is_light() -> None:
+    heavy = ("torch", "pyscf", "rdkit", "pandas")
+    code = f"import sys, decar, decar.config_file; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def code_hash(root: Path, files: list[str]) -> str:
+    """Hash what the code does: its syntax tree without docstrings, comments and layout."""
+    digest = hashlib.sha256()
+    for name in files:
+        tree = ast.parse((root / "src" / "decar" / name).read_text())
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if (
+                isinstance(body, list)
+                and body
+                and isinstance(body[0], ast.Expr)
+                and isinstance(body[0].value, ast.Constant)
+            ):
+                body[0].value.value = ""
+        digest.update(ast.dump(tree).encode())
+    return digest.hexdigest()[:16]
+
+
+@pytest.mark.parametrize("stage", STAGE_CODE)
+def test_changed_stage_was_decided_on(root: Path, stage: str) -> None:
+    """Code of a stage changed: bump its STAGE_VERSION if its numbers change; then `python tests/core/stage_code.py`."""
+    from decar.stages import STAGE_VERSION
+
+    known = json.loads((root / "tests" / "core" / "stage_code.json").read_text())[stage]
+    assert known == {"version": STAGE_VERSION[stage], "code": code_hash(root, STAGE_CODE[stage])}
+
+
+def test_rule_files_only_wire(root: Path) -> None:
+    for path in sorted((root / "workflow" / "rules").glob("*.smk")):
+        if path.name != "common.smk":
+            assert not re.search(r"^\s*(def\s|run:|script:)", path.read_text(), re.MULTILINE), path.name
+
+
+def test_environments_pin_what_the_lock_pins(root: Path) -> None:
+    lock = {line.strip().lower() for line in (root / "requirements.lock").read_text().splitlines()}
+    pins = [
+        line.strip().removeprefix("- ").lower()
+        for path in (root / "workflow" / "envs").glob("*.yaml")
+        for line in path.read_text().splitlines()
+        if "==" in line
+    ]
+    assert len(pins) > 20
+    assert set(pins) <= lock
+
+
+def test_bare_profile_names_resolve(root: Path) -> None:
+    for name in ("local", "slurm"):
+        assert (root / name).is_symlink()
+        assert (root / name / "profile.v9+.yaml").is_file()

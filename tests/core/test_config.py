@@ -1,0 +1,71 @@
+"""The study file: strict, complete in itself, and documented by what it is."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from decar.config import Study
+from decar.config_docs import render_readme
+from decar.config_file import load_study, parse_study
+from decar.errors import ConfigError
+
+
+@pytest.fixture
+def data(root: Path) -> dict:
+    return yaml.safe_load((root / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "examples/paper.yaml"])
+def test_shipped_studies_are_well_formed(root: Path, name: str) -> None:
+    assert load_study(root / name).training.property == "sweet"
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "message"),
+    [
+        ("quantum", "bassis", "sto-3g", "unknown key 'quantum.bassis'; did you mean 'basis'?"),
+        ("fields", "spacing_angstrom", -0.1, "fields.spacing_angstrom: Input should be greater than 0 (seen: -0.1)"),
+        ("conformers", "num_kept", 0, "conformers.num_kept: Input should be greater than or equal to 1 (seen: 0)"),
+        ("dataset", "num_shards", 12, "num_shards must be a power of two, not 12"),
+        ("workflow", "batches", 3, "batches must be `molecule` or a power of two, not 3"),
+        ("interpret", "model", "decra", "interpret.model is 'decra'"),
+    ],
+)
+def test_wrong_value_names_the_key_and_the_value(
+    data: dict, section: str, key: str, value: object, message: str
+) -> None:
+    data.setdefault(section, {})[key] = value
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        parse_study(data)
+
+
+def test_unknown_key_in_a_nested_mapping_names_its_place(data: dict) -> None:
+    data["training"]["models"]["decar"]["chanels"] = [1]
+    with pytest.raises(ConfigError, match=r"'training\.models\.decar\.chanels'; did you mean 'channels'\?"):
+        parse_study(data)
+
+
+def test_model_may_not_see_a_field_that_is_not_computed(data: dict) -> None:
+    data["fields"]["names"] = ["promolecular_density"]
+    with pytest.raises(ConfigError, match=r"training\.models\.decar\.fields has \['electron_density'\]"):
+        parse_study(data)
+
+
+def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"does not exist[\s\S]*absent\.yaml"):
+        load_study(tmp_path / "absent.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("study: [")
+    with pytest.raises(ConfigError, match=r"not valid YAML[\s\S]*broken\.yaml"):
+        load_study(broken)
+
+
+def test_documentation_agrees_with_the_schema(root: Path) -> None:
+    """`make docs` writes both."""
+    assert (root / "config" / "README.md").read_text() == render_readme()
+    assert json.loads((root / "config" / "schema.json").read_text()) == json.loads(
+        json.dumps(Study.model_json_schema())
+    )

@@ -1,0 +1,256 @@
+"""A small study on disk in the formats of the workflow, drawn from a seed: tables, records, a trained-looking log.
+
+Geometries are embedded by RDKit; the electron density is a sum of atomic exponentials that integrates to the number of
+electrons, so that its iso-surface is that of a molecule.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rdkit import Chem
+from rdkit.Chem import AllChem
+
+from decar.config import Study
+from decar.figures.sources import Sources
+from decar.record import Record, write_record
+from decar.stages import digest
+from decar.units import ANGSTROM_PER_BOHR
+
+MOLECULES = (
+    ("glucose", "D-glucose", "OC[C@H]1O[C@H](O)[C@H](O)[C@@H](O)[C@@H]1O", 1),
+    ("fructose", "D-fructose", "OC[C@H]1O[C@](O)(CO)[C@@H](O)[C@@H]1O", 1),
+    ("glycine", "glycine", "NCC(=O)O", 1),
+    ("d-ala", "D-alanine", "C[C@@H](N)C(=O)O", 1),
+    ("saccharin", "saccharin", "O=C1NS(=O)(=O)c2ccccc12", 1),
+    ("xylitol", "xylitol", "OC[C@H](O)[C@@H](O)[C@H](O)CO", 1),
+    ("chloroform", "chloroform", "ClC(Cl)Cl", 1),
+    ("caffeine", "caffeine", "Cn1cnc2c1c(=O)n(C)c(=O)n2C", 0),
+    ("l-trp", "L-tryptophan", "N[C@@H](Cc1c[nH]c2ccccc12)C(=O)O", 0),
+    ("acetic", "acetic acid", "CC(=O)O", 0),
+    ("urea", "urea", "NC(N)=O", 0),
+    ("benzoic", "benzoic acid", "O=C(O)c1ccccc1", 0),
+    ("ethanol", "ethanol", "CCO", 0),
+    ("nicotinamide", "nicotinamide", "NC(=O)c1cccnc1", 0),
+)
+MODELS = (("electron_cloud", "model", 1.1), ("promolecular_control", "control", 0.6), ("lightgbm_ecfp4", "baseline", 1.0),
+          ("atom_counts", "baseline", 0.4))  # fmt: skip
+SCHEMES = ("random", "scaffold")
+STAGES = (("conformers", 0.4), ("optimise", 6.0), ("wavefunction", 40.0), ("fields", 3.0))
+METRICS = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc", "mcc")
+
+
+def make_study(folder: Path) -> Study:
+    """Return the settings of the study; its results lie below `folder`."""
+    network = {"fields": ["electron_density"], "channels": [4, 8, 8]}
+    return Study.model_validate({
+        "study": "small", "results": str(folder), "store": str(folder / "store"),
+        "molecules": {"table": "table.csv", "labels": {"sweet": {"column": "sweet"}}},
+        "dataset": {"splits": [{"scheme": name} for name in SCHEMES]},
+        "training": {
+            "property": "sweet",
+            "models": {
+                "electron_cloud": network,
+                "promolecular_control": {**network, "fields": ["promolecular_density"], "role": "control"},
+            },
+        },
+        "interpret": {"model": "electron_cloud"},
+        "figures": {"example": "glucose", "positive_name": "sweet", "negative_name": "not sweet",
+                    "formats": ["svg", "png", "pdf"], "dots_per_inch": 150},
+    })  # fmt: skip
+
+
+def write_study(folder: Path) -> tuple[Study, Sources]:
+    """Write the tables and the example's records below `folder`; return the study and where they lie."""
+    study, generator = make_study(folder), np.random.default_rng(7)
+    sources = Sources(
+        index=folder / "index.parquet", records=folder / "records", dataset=folder / "dataset",
+        models=tuple(folder / "models" / f"{model}-{scheme}-fold{fold}-0123456789abcdef"
+                     for model, role, _ in MODELS if role != "baseline" for scheme in SCHEMES for fold in range(3)),
+        evaluation=folder / "evaluation", interpretation=folder / "interpretation",
+        example_geometry=None, example_fields=None,
+    )  # fmt: skip
+    for path in (sources.records, sources.dataset, sources.evaluation, sources.interpretation, *sources.models):
+        path.mkdir(parents=True)
+    index = _write_index(sources)
+    _write_dataset(sources, index)
+    _write_records(sources, index, generator)
+    _write_logs(sources, generator)
+    _write_evaluation(sources, generator)
+    _write_interpretation(sources, generator)
+    geometry, fields = write_example(folder)
+    return study, replace(sources, example_geometry=geometry, example_fields=fields)
+
+
+def key_of(identifier: str) -> str:
+    return digest(identifier)
+
+
+def _write_index(sources: Sources) -> pd.DataFrame:
+    rows: list[dict[str, object]] = []
+    for identifier, name, smiles, _ in MOLECULES:
+        rows.append({"id": identifier, "name": name, "raw": smiles, "status": "ok", "key": key_of(identifier),
+                     "smiles": smiles, "charge": 0, "multiplicity": 1, "inchikey": "AAAAAAAAAAAAAA-BBBBBBBBBB-N"})
+    rows.insert(3, {"id": "broken", "name": "a ring left open", "raw": "C1CC", "status": "failed",
+                    "reason": "invalid_smiles",
+                    "message": "the SMILES cannot be read\n  seen:     C1CC\n  remedy:   correct the row"})
+    rows.append({"id": "lead", "name": "lead(II) acetate", "raw": "CC(=O)[O-].CC(=O)[O-].[Pb+2]", "status": "ok",
+                 "key": key_of("lead"), "smiles": "CC(=O)O[Pb]OC(C)=O", "charge": 0, "multiplicity": 1,
+                 "inchikey": "CCCCCCCCCCCCCC-DDDDDDDDDD-N"})
+    rows.append({"id": "ethanol-2", "name": "alcohol", "raw": "OCC", "status": "duplicate", "reason": "duplicate",
+                 "message": "the same molecule as row 14 (id ethanol)", "key": key_of("ethanol"), "smiles": "CCO",
+                 "charge": 0, "multiplicity": 1, "inchikey": "AAAAAAAAAAAAAA-BBBBBBBBBB-N"})  # fmt: skip
+    columns = ["row", "id", "name", "raw", "status", "reason", "message", "key", "smiles", "charge", "multiplicity",
+               "inchikey"]  # fmt: skip
+    index = pd.DataFrame([{"row": number + 1, **row} for number, row in enumerate(rows)], columns=columns)
+    index.to_parquet(sources.index)
+    return index
+
+
+def _write_dataset(sources: Sources, index: pd.DataFrame) -> None:
+    labels = [{"key": key_of(name), "property": "sweet", "value": float(label), "kind": "binary", "unit": None}
+              for name, _, _, label in MOLECULES]  # fmt: skip
+    pd.DataFrame(labels).to_parquet(sources.dataset / "labels.parquet")
+    index[index["status"] == "ok"].to_parquet(sources.dataset / "molecules.parquet")
+    shapes = [{"key": key_of(name), "conformer": 0, "weight": 1.0, "shard": f"{place % 3}.h5",
+               "path": f"{key_of(name)}/0", "shape_x": 32, "shape_y": 24 + 8 * (place % 3), "shape_z": 24,
+               "checksum": "0", "status": "ok"} for place, (name, *_) in enumerate(MOLECULES)]  # fmt: skip
+    pd.DataFrame(shapes).to_parquet(sources.dataset / "manifest.parquet")
+    splits = [{"scheme": scheme, "seed": 1, "fold": fold, "key": key_of(name),
+               "subset": "test" if place % 3 == fold else "train"}
+              for scheme in SCHEMES for fold in range(3) for place, (name, *_) in enumerate(MOLECULES)]  # fmt: skip
+    pd.DataFrame(splits).to_parquet(sources.dataset / "splits.parquet")
+    failures = [
+        {"id": "broken", "name": "a ring left open", "raw": "C1CC", "key": None, "stage": "molecules",
+         "reason": "invalid_smiles",
+         "message": "the SMILES cannot be read\n  seen:     C1CC\n  remedy:   correct the row"},
+        {"id": "lead", "name": "lead(II) acetate", "raw": "CC(=O)[O-].CC(=O)[O-].[Pb+2]", "key": key_of("lead"),
+         "stage": "wavefunction", "reason": "element_without_basis",
+         "message": "6-31g* has no functions for Pb\n  seen:     Pb\n  remedy:   set quantum.basis to def2-svp"},
+    ]  # fmt: skip
+    pd.DataFrame(failures).to_csv(sources.dataset / "failures.csv", index=False)
+    (sources.dataset / "statistics.json").write_text(json.dumps({"random": {}}))
+
+
+def _write_records(sources: Sources, index: pd.DataFrame, generator: np.random.Generator) -> None:
+    stages, quality = [], []
+    for row in index[index["status"] == "ok"].to_dict("records"):
+        molecule = Chem.AddHs(Chem.MolFromSmiles(row["smiles"]))
+        size = molecule.GetNumAtoms() / 15
+        for stage, seconds in STAGES:
+            failed = row["id"] == "lead" and stage == "wavefunction"
+            stages.append({"key": row["key"], "stage": stage, "status": "failed" if failed else "ok",
+                           "reason": "element_without_basis" if failed else None, "recipe": digest([row["key"], stage]),
+                           "wall_seconds": seconds * size**2 * generator.uniform(0.7, 1.4)})  # fmt: skip
+            if failed:
+                break
+        if row["id"] == "lead":
+            continue
+        electrons = sum(atom.GetAtomicNum() for atom in molecule.GetAtoms())
+        quality.append({
+            "key": row["key"], "num_conformers": 1, "num_electrons": electrons,
+            "energy_hartree": -7.1 * electrons + generator.normal(), "gap_ev": generator.uniform(4, 9),
+            "dipole_debye": generator.uniform(0.5, 5), "electron_count_error": generator.normal(0, 2e-5),
+            "num_basis_functions": 9 * molecule.GetNumHeavyAtoms(), "num_voxels": 32 * 24 * 24, "wall_seconds": 50 * size**2,
+            "content_hash": digest(row["key"]),
+            "level": json.dumps({"method": "b3lyp", "basis": "6-31g*", "is_cartesian": True,
+                                 "fitting_basis": "def2-universal-jkfit", "solvent": None}),
+            "versions": json.dumps({"decar": "0.1.0", "pyscf": "2.14.0", "python": "3.11.2"}),
+        })  # fmt: skip
+    pd.DataFrame(stages).to_parquet(sources.records / "stages.parquet")
+    pd.DataFrame(quality).to_parquet(sources.records / "quality.parquet")
+
+
+def _write_logs(sources: Sources, generator: np.random.Generator) -> None:
+    for folder in sources.models:
+        epoch = np.arange(28)
+        train = 0.7 * np.exp(-epoch / generator.uniform(8, 14)) + generator.normal(0, 0.015, len(epoch))
+        validation = 0.45 + 0.27 * np.exp(-epoch / 6) + 0.009 * epoch + generator.normal(0, 0.025, len(epoch))
+        log = pd.DataFrame({"epoch": epoch, "train_loss": train.clip(0.01), "val_loss": validation})
+        log.to_csv(folder / "metrics.csv", index=False)
+
+
+def _write_evaluation(sources: Sources, generator: np.random.Generator) -> None:
+    predictions, metrics, roc, confusion = [], [], [], []
+    label = np.array([row[3] for row in MOLECULES], dtype=float)
+    for scheme in SCHEMES:
+        for model, role, skill in MODELS:
+            score = skill * (label - 0.5) * (1.6 if scheme == "random" else 0.9) + generator.normal(0, 0.8, len(label))
+            probability = 1 / (1 + np.exp(-score))
+            common = {"model": model, "role": role, "scheme": scheme}
+            predictions += [{**common, "fold": place % 3, "key": key_of(row[0]), "subset": "test", "label": label[place],
+                             "probability": probability[place]} for place, row in enumerate(MOLECULES)]  # fmt: skip
+            order = np.argsort(-probability)
+            true = np.r_[0, np.cumsum(label[order])] / label.sum()
+            false = np.r_[0, np.cumsum(1 - label[order])] / (1 - label).sum()
+            roc += [{**common, "threshold": 0.5, "false_positive_rate": f, "true_positive_rate": t}
+                    for f, t in zip(false, true)]  # fmt: skip
+            predicted = probability >= 0.5
+            confusion += [{**common, "label": t, "predicted": p, "count": int(((label == t) & (predicted == p)).sum())}
+                          for t in (0, 1) for p in (0, 1)]  # fmt: skip
+            sensitivity, specificity = predicted[label == 1].mean(), (~predicted)[label == 0].mean()
+            value = {"accuracy": (predicted == label).mean(), "sensitivity": sensitivity, "specificity": specificity,
+                     "balanced_accuracy": (sensitivity + specificity) / 2, "auroc": np.trapezoid(true, false),
+                     "mcc": sensitivity + specificity - 1}  # fmt: skip
+            for metric in METRICS:
+                wide = generator.uniform(0.15, 0.3)
+                low = max(-1.0 if metric == "mcc" else 0.0, value[metric] - wide)
+                metrics.append({**common, "metric": metric, "value": value[metric], "low": low,
+                                "high": min(1.0, value[metric] + wide), "n": len(label), "note": ""})  # fmt: skip
+    for name, rows in (("predictions", predictions), ("metrics", metrics), ("roc", roc), ("confusion", confusion)):
+        pd.DataFrame(rows).to_parquet(sources.evaluation / f"{name}.parquet")
+
+
+def _write_interpretation(sources: Sources, generator: np.random.Generator) -> None:
+    correlations, tests = [], []
+    for form in ("activation", "input"):
+        for network, signal in (("trained", 0.09), ("untrained", 0.02)):
+            for kernel in range(16):
+                shift = generator.normal(0, signal)
+                values = {1.0: [], 0.0: []}
+                for name, _, _, label in MOLECULES:
+                    value = float(np.clip(0.55 + shift * (label - 0.5) * 2 + generator.normal(0, 0.06), -1, 1))
+                    values[float(label)].append(value)
+                    correlations.append({"form": form, "network": network, "kernel": kernel, "key": key_of(name),
+                                         "label": float(label), "correlation": value})  # fmt: skip
+                above = np.sign(np.subtract.outer(values[1.0], values[0.0])).mean()
+                p = float(np.exp(-6 * abs(above)))
+                tests.append({"form": form, "network": network, "kernel": kernel, "mean_positive": np.mean(values[1.0]),
+                              "mean_negative": np.mean(values[0.0]), "effect_size": above, "p_value": p,
+                              "p_adjusted": min(1.0, 16 * p), "num_unseen": 5,
+                              "effect_size_unseen": float(np.clip(above + generator.normal(0, 0.3), -1, 1))})  # fmt: skip
+    pd.DataFrame(correlations).to_parquet(sources.interpretation / "kernel_correlation.parquet")
+    pd.DataFrame(tests).to_parquet(sources.interpretation / "kernel_tests.parquet")
+
+
+def write_example(folder: Path, spacing_angstrom: float = 0.45) -> tuple[Path, Path]:
+    """Write the geometry and fields records of D-glucose; return their paths."""
+    molecule = Chem.AddHs(Chem.MolFromSmiles(MOLECULES[0][2]))
+    AllChem.EmbedMolecule(molecule, randomSeed=3)
+    AllChem.MMFFOptimizeMolecule(molecule)
+    positions = molecule.GetConformer().GetPositions() / ANGSTROM_PER_BOHR
+    numbers = np.array([atom.GetAtomicNum() for atom in molecule.GetAtoms()], dtype=np.int32)
+    bonds = np.array([[b.GetBeginAtomIdx(), b.GetEndAtomIdx()] for b in molecule.GetBonds()], dtype=np.int32)
+    spacing = spacing_angstrom / ANGSTROM_PER_BOHR
+    origin = positions.min(axis=0) - 5.5
+    shape = np.ceil((positions.max(axis=0) + 5.5 - origin) / spacing).astype(int)
+    axes = [origin[i] + spacing * np.arange(shape[i]) for i in range(3)]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    density = np.zeros(shape)
+    decay = 2.1  # bohr^-1, close to that of valence shells
+    for number, position in zip(numbers, positions):
+        distance = np.linalg.norm(points - position, axis=-1)
+        density += (1 if number == 1 else number - 2) * decay**3 / (8 * np.pi) * np.exp(-decay * distance)
+    metadata = {"key": key_of("glucose"), "smiles": MOLECULES[0][2], "num_conformers": 1}
+    geometry, fields = folder / "geometry.h5", folder / "fields.h5"
+    arrays = {"atomic_numbers": numbers, "geometry_bohr": positions[None], "energy_hartree": np.zeros(1), "bonds": bonds}
+    write_record(geometry, Record("geometry", "0", metadata, arrays))
+    grid = {"origin_bohr": origin.tolist(), "spacing_bohr": spacing, "shape": shape.tolist()}
+    write_record(
+        fields,
+        Record("fields", "1", {**metadata, "conformers": [{"grid": grid, "quality": {}}]},
+               {"0/electron_density": density[None].astype(np.float32)}),
+    )  # fmt: skip
+    return geometry, fields

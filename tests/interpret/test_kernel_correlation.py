@@ -1,0 +1,121 @@
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from decar.dataset.rotations import ALL, IDENTITY, SIX
+from decar.interpret import correlation
+from decar.interpret.correlation import best_match, centred_kernels
+
+
+def slow_best(activation, mask, kernel, rotations):
+    """r_k by plain loops and numpy.corrcoef: (correlation, position, rotation)."""
+    k = kernel.shape[-1]
+    best = (-2.0, None, None)
+    for number, rotation in enumerate(rotations):
+        weights = rotation.apply(kernel).ravel()
+        for corner in product(*(range(size - k + 1) for size in mask.shape)):
+            box = tuple(slice(c, c + k) for c in corner)
+            patch = activation[(slice(None), *box)].ravel()
+            if not mask[box].all() or np.ptp(patch) == 0:
+                continue
+            value = np.corrcoef(weights, patch)[0, 1]
+            if value > best[0] + 1e-12:
+                best = (value, corner, number)
+    return best
+
+
+@settings(deadline=None, max_examples=8)
+@given(st.integers(0, 1000), st.sampled_from([(5, 5, 5), (6, 4, 5), (3, 3, 3), (4, 3, 7)]), st.integers(1, 3))
+def test_equal_to_plain_loops_over_positions_and_rotations(seed, shape, channels):
+    generator = np.random.default_rng(seed)
+    activation = generator.normal(2.0, 1.0, (channels, *shape)).astype(np.float32)
+    mask = np.ones(shape)
+    mask[-1] = 0 if shape[0] > 3 else 1
+    kernels = generator.normal(size=(2, channels, 3, 3, 3)).astype(np.float32)
+    found = best_match(activation, mask, kernels, SIX)
+    for index, kernel in enumerate(kernels):
+        value, corner, rotation = slow_best(activation, mask, kernel, SIX)
+        assert found.correlation[index] == pytest.approx(value, abs=1e-6)
+        assert tuple(found.position[index]) == corner
+        assert found.rotation[index] == rotation
+
+
+@pytest.mark.parametrize("planted", [0, 7, 23])
+def test_a_planted_kernel_is_found_where_and_how_it_lies(planted):
+    generator = np.random.default_rng(planted)
+    kernels = generator.normal(size=(3, 2, 3, 3, 3))
+    activation = 0.1 * generator.normal(size=(2, 9, 8, 10))
+    # Pearson's r sees neither the height nor the offset of the planted copy.
+    activation[:, 4:7, 2:5, 5:8] = 3.0 * ALL[planted].apply(kernels[1]) - 5.0
+    found = best_match(activation, np.ones((9, 8, 10)), kernels, ALL)
+    assert found.correlation[1] == pytest.approx(1.0, abs=1e-12)
+    assert tuple(found.position[1]) == (4, 2, 5)
+    assert found.rotation[1] == planted
+    assert (found.correlation[[0, 2]] < 0.9).all()
+
+
+@pytest.mark.parametrize("rotation", ALL[::5])
+def test_turning_the_activations_changes_nothing(rotation):
+    generator = np.random.default_rng(4)
+    activation, kernels = generator.random((2, 6, 5, 7)), generator.normal(size=(4, 2, 3, 3, 3))
+    first = best_match(activation, np.ones((6, 5, 7)), kernels, ALL)
+    turned = rotation.apply(activation)
+    second = best_match(turned, np.ones(turned.shape[1:]), kernels, ALL)
+    np.testing.assert_allclose(first.correlation, second.correlation, atol=1e-12)
+
+
+def test_a_mirror_image_is_not_found_as_a_rotation():
+    generator = np.random.default_rng(5)
+    kernel = generator.normal(size=(1, 1, 3, 3, 3))
+    found = best_match(kernel[0, :, ::-1], np.ones((3, 3, 3)), kernel, ALL)
+    assert found.correlation[0] < 0.9
+
+
+def test_scale_and_offset_of_a_molecule_do_not_matter():
+    generator = np.random.default_rng(6)
+    activation, kernels = generator.random((2, 5, 5, 5)), generator.normal(size=(3, 2, 3, 3, 3))
+    mask = np.ones((5, 5, 5))
+    first = best_match(activation, mask, kernels).correlation
+    np.testing.assert_allclose(best_match(7 * activation + 1e4, mask, kernels).correlation, first, atol=1e-8)
+
+
+def test_rounding_noise_of_the_vacuum_is_no_match():
+    generator = np.random.default_rng(7)
+    kernel = generator.normal(size=(1, 1, 3, 3, 3))
+    activation = np.full((1, 12, 3, 3), 0.3, dtype=np.float32)
+    activation[:, :3] += 1e-7 * kernel[0].astype(np.float32)  # a perfect match, at the level of rounding
+    activation[:, 9:] += generator.normal(size=(1, 3, 3, 3)).astype(np.float32)
+    found = best_match(activation, np.ones((12, 3, 3)), kernel)
+    assert found.position[0][0] > 5
+    assert found.correlation[0] < 0.9
+
+
+def test_nothing_to_correlate_is_nan():
+    kernels = np.random.default_rng(8).normal(size=(2, 1, 3, 3, 3))
+    mask = np.ones((4, 4, 4))
+    assert np.isnan(best_match(np.ones((1, 4, 4, 4)), mask, kernels).correlation).all()
+    assert np.isnan(best_match(np.random.rand(1, 4, 4, 4), 0 * mask, kernels).correlation).all()  # noqa: NPY002
+    assert np.isnan(best_match(np.ones((1, 2, 4, 4)), np.ones((2, 4, 4)), kernels).correlation).all()
+    kernels[0] = 0.25
+    found = best_match(np.arange(64.0).reshape(1, 4, 4, 4), mask, kernels, (IDENTITY,))
+    assert np.isnan(found.correlation[0])
+    assert np.isfinite(found.correlation[1])
+
+
+def test_blocks_do_not_change_the_result(monkeypatch):
+    generator = np.random.default_rng(9)
+    activation, kernels = generator.random((2, 6, 6, 6)), generator.normal(size=(3, 2, 3, 3, 3))
+    whole = best_match(activation, np.ones((6, 6, 6)), kernels, SIX)
+    monkeypatch.setattr(correlation, "BLOCK_BYTES", 5 * 8 * 54)
+    parts = best_match(activation, np.ones((6, 6, 6)), kernels, SIX)
+    np.testing.assert_allclose(whole.correlation, parts.correlation, atol=1e-12)
+    np.testing.assert_array_equal(whole.position, parts.position)
+
+
+def test_centred_kernels_have_zero_mean_and_unit_norm():
+    kernels = centred_kernels(np.random.default_rng(1).normal(3, 1, (4, 2, 3, 3, 3)).astype(np.float32))
+    np.testing.assert_allclose(kernels.reshape(4, -1).sum(axis=1), 0, atol=1e-12)
+    np.testing.assert_allclose(np.square(kernels.reshape(4, -1)).sum(axis=1), 1, atol=1e-12)

@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+import torch
+
+from decar.config import ModelSettings
+from decar.dataset.rotations import ALL
+from decar.interpret.receptive import field_correlation, linear_stack
+from decar.interpret.run import activation_correlation, input_correlation
+from decar.models.published import PublishedNetwork
+
+
+def network_of(channels, kernel_size=3, fields=("electron_density",), pooling="max", seed=1):
+    settings = ModelSettings(fields=fields, channels=channels, kernel_size=kernel_size, pooling=pooling)
+    network = PublishedNetwork(settings, spacing_bohr=0.7)
+    network.initialise(seed)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for layer in network.layers:  # a trained norm scales every channel on its own
+            layer.norm.scale.copy_(1 + torch.rand(layer.norm.scale.shape, generator=generator))
+            layer.convolution.bias.copy_(torch.randn(layer.convolution.bias.shape, generator=generator))
+    return network.eval()
+
+
+def molecule(shape, channels=1, seed=0):
+    """Gaussians in a box: [channel, x, y, z], vanishing towards the faces as a molecule's field does."""
+    generator = np.random.default_rng(seed)
+    axes = np.stack(np.meshgrid(*(np.arange(size) for size in shape), indexing="ij"), axis=-1)
+    total = np.zeros((channels, *shape))
+    for _ in range(6):
+        centre = np.array(shape) * generator.uniform(0.35, 0.65, 3)
+        height = generator.uniform(0.5, 2, (channels, 1, 1, 1))
+        total += height * np.exp(-((axes - centre) ** 2).sum(axis=-1) / generator.uniform(2, 6))
+    return total.astype(np.float32)
+
+
+@pytest.mark.parametrize(("channels", "kernel_size"), [((2, 3), 3), ((2, 3, 4), 3), ((2, 2, 2), 5), ((4,), 3)])
+def test_receptive_field_is_the_gradient_of_the_linear_network_and_as_large_as_the_network_says(channels, kernel_size):
+    network = network_of(channels, kernel_size, fields=("a", "b"))
+    stack = linear_stack(network, len(channels))
+    assert stack.edge == network.kernel_field_of(len(channels))
+    x = torch.zeros((1, 2, stack.edge, stack.edge, stack.edge), requires_grad=True)
+    response = stack.response(x)
+    assert response.shape == (1, channels[-1], 1, 1, 1)
+    for kernel in range(channels[-1]):
+        (gradient,) = torch.autograd.grad(response[0, kernel].sum(), x, retain_graph=True)
+        torch.testing.assert_close(gradient[0].double(), stack.fields[kernel], atol=1e-6, rtol=1e-4)
+
+
+def test_linear_stack_is_the_network_itself_where_nothing_is_rectified():
+    # Positive weights, inputs and biases: rectifiers do nothing. With average pooling and zero bias the first layer is
+    # linear, and its norm is one affine map of the whole sample: the activations of layer 2 agree up to that map.
+    network = network_of((3, 4), pooling="average")
+    with torch.no_grad():
+        network.layers[0].convolution.weight.abs_()
+        network.layers[0].convolution.bias.zero_()
+        network.layers[0].norm.scale.fill_(1.0)
+    x = torch.from_numpy(molecule((16, 16, 16)))[None]
+    activation = network.activations(x, torch.ones_like(x), 2).detach()
+    linear = torch.nn.functional.avg_pool3d(torch.nn.functional.conv3d(x, network.kernels(1).detach(), padding=1), 2)
+    slope = torch.corrcoef(torch.stack([activation.flatten(), linear.flatten()]))[0, 1]
+    assert float(slope) == pytest.approx(1.0, abs=1e-5)
+
+
+def slow_field_correlation(stack, voxels, padding):
+    x = np.pad(voxels.astype(np.float64), [(0, 0)] + [(padding, padding)] * 3)
+    fields = stack.fields.numpy()
+    edge, stride = stack.edge, stack.stride
+    patches = [
+        x[:, i : i + edge, j : j + edge, k : k + edge].ravel()
+        for i in range(0, x.shape[1] - edge + 1, stride)
+        for j in range(0, x.shape[2] - edge + 1, stride)
+        for k in range(0, x.shape[3] - edge + 1, stride)
+    ]
+    floor = 1e-6 * max(patch.var() for patch in patches)
+    counted = [patch for patch in patches if patch.var() > floor]
+    # Each layer lays its kernel on every voxel it is given.
+    assert len(patches) == np.prod([size // stride for size in voxels.shape[1:]])
+    return np.array([max(np.corrcoef(field.ravel(), patch)[0, 1] for patch in counted) for field in fields])
+
+
+@pytest.mark.parametrize(("channels", "kernel_size"), [((2, 3), 3), ((2, 3, 4), 3), ((2, 3, 3), 5)])
+def test_input_correlation_is_equal_to_plain_loops(channels, kernel_size):
+    network = network_of(channels, kernel_size, fields=("a", "b"))
+    stack = linear_stack(network, len(channels))
+    voxels = molecule((16, 24, 16), channels=2)
+    padding = (kernel_size // 2) * (2 ** len(channels) - 1)
+    expected = slow_field_correlation(stack, voxels, padding)
+    np.testing.assert_allclose(field_correlation(stack, voxels), expected, atol=2e-5)
+
+
+def test_a_molecule_that_looks_like_the_receptive_field_correlates_fully():
+    network = network_of((2, 3), 3)
+    stack = linear_stack(network, 2)  # edge 8, stride 2, padding 3
+    assert (stack.edge, stack.stride) == (8, 2)
+    voxels = np.zeros((1, 16, 16, 16))
+    voxels[:, 3:11, 5:13, 3:11] = 4.0 * stack.fields[1].numpy()  # odd corners: where the padded grid has a position
+    assert field_correlation(stack, voxels)[1] == pytest.approx(1.0, abs=1e-5)
+    assert (field_correlation(stack, voxels)[[0, 2]] < 0.99).all()
+
+
+def test_an_empty_box_has_no_correlation():
+    stack = linear_stack(network_of((2, 3)), 2)
+    assert np.isnan(field_correlation(stack, np.zeros((1, 8, 8, 8)))).all()
+
+
+@pytest.mark.parametrize("number", [3, 10, 22])
+def test_both_forms_are_invariant_when_the_molecule_is_rotated(number):
+    network = network_of((2, 3, 4))
+    voxels = molecule((16, 24, 32))
+    turned = ALL[number].apply(voxels)
+    stack = linear_stack(network, 3)
+    pairs = [
+        (activation_correlation(network, voxels, ALL), activation_correlation(network, turned, ALL)),
+        (input_correlation(stack, voxels, ALL), input_correlation(stack, turned, ALL)),
+    ]
+    for first, second in pairs:
+        assert np.isfinite(first).all()
+        np.testing.assert_allclose(first, second, atol=1e-5)
+
+
+def test_turning_only_the_last_kernel_is_not_invariant():
+    # Layers 1 and 2 are not equivariant: this is why the molecule is turned by default.
+    network = network_of((2, 3, 4))
+    voxels = molecule((16, 24, 32))
+    first = activation_correlation(network, voxels, ALL, "kernel")
+    second = activation_correlation(network, ALL[10].apply(voxels), ALL, "kernel")
+    assert np.abs(first - second).max() > 1e-3

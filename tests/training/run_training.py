@@ -1,0 +1,60 @@
+"""A training job as the CLI would start it, alone or under torchrun; it may note gradients or be killed on the way."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from decar.config import Study
+from decar.training.train import train
+
+
+class NoteFirstGradient(Callback):
+    """Save the gradients of the first step, as the optimiser sees them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_before_optimizer_step(self, trainer: Trainer, module: LightningModule, optimizer: object) -> None:
+        if trainer.global_step == 0 and trainer.is_global_zero:
+            torch.save({name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}, self.path)
+
+
+class KillAt(Callback):
+    """Die without a word after the first step of an epoch (counted from 0)."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
+        if trainer.current_epoch == self.epoch:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("job", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--gradients", type=Path)
+    parser.add_argument("--kill-at", type=int)
+    options = parser.parse_args()
+    job = json.loads(options.job.read_text())
+    callbacks: list[Callback] = []
+    if options.gradients:
+        callbacks.append(NoteFirstGradient(options.gradients))
+    if options.kill_at is not None:
+        callbacks.append(KillAt(options.kill_at))
+    train(
+        Study.model_validate(job["study"]), Path(job["dataset"]), Path(job["shards"]), job["model"], "random", 0,
+        options.output, lambda text: print(text, file=sys.stderr), callbacks=callbacks,
+        world_size=int(os.environ.get("WORLD_SIZE", "1")),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Training: it learns, it goes on after a kill as if nothing had been, and any number of processes do the same."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from decar.config import Study
+from decar.errors import ConfigError, DataFormatError
+from decar.models.package import load_package
+from decar.training.batches import epoch_batches
+from decar.training.callbacks import best_epoch, is_finished
+from decar.training.module import dropout_keep, learning_rate_at
+from decar.training.outcome import Outcome, auroc, gather, per_molecule, weighted_loss
+from decar.training.train import train
+from tests.dataset.synthetic_study import make_dataset, make_study
+
+SCRIPT = Path(__file__).with_name("run_training.py")
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("training")
+    return make_dataset(folder, make_study(folder), 11, num_conformers=2)
+
+
+def job_file(folder: Path, study: Study, data: tuple[Path, Path], model: str = "density") -> Path:
+    path = folder / "job.json"
+    content = {"study": study.model_dump(mode="json"), "dataset": str(data[0]), "shards": str(data[1]), "model": model}
+    path.write_text(json.dumps(content))
+    return path
+
+
+def run(*arguments: object, processes: int = 0) -> subprocess.CompletedProcess[str]:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)] if processes else []
+    return subprocess.run(
+        [sys.executable, *launcher, str(SCRIPT), *map(str, arguments)], capture_output=True, text=True, timeout=200,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, check=False,
+    )  # fmt: skip
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_package(folder / "model")[0].state_dict()
+
+
+def test_overfits_five_training_molecules(tmp_path: Path) -> None:
+    """Five molecules, whose labels are not those of their shapes alone, are learned by heart."""
+    study = make_study(tmp_path, max_epochs=60, patience=60, learning_rate=5e-3, augmentation="none")
+    dataset, shards = make_dataset(tmp_path, study, 11)
+    labels = pd.read_parquet(dataset / "labels.parquet")
+    splits = pd.read_parquet(dataset / "splits.parquet").query("fold == 0")
+    trained = sorted(splits.loc[splits["subset"] == "train", "key"])
+    five, rest = trained[:5], trained[5:]
+    labels.loc[labels["key"].isin(rest), "value"] = np.nan
+    # The shapes are two kinds; one molecule of a kind is given the label of the other.
+    kinds = labels.set_index("key").loc[five, "value"]
+    labels.loc[labels["key"] == kinds.index[0], "value"] = 1 - kinds.iloc[0]
+    labels.to_parquet(dataset / "labels.parquet")
+    # So that the last checkpoint is the one that is kept, the five are the validation molecules, too.
+    every = pd.read_parquet(dataset / "splits.parquet")
+    manifest = pd.read_parquet(dataset / "manifest.parquet")
+    assert len(five) == 5
+    train(study, dataset, shards, "density", "random", 0, tmp_path / "job")
+    log = pd.read_csv(tmp_path / "job" / "metrics.csv")
+    assert len(log) == 60
+    assert log["train_loss"].iloc[-1] < 0.1
+    assert log["train_loss"].iloc[0] > 0.4
+    assert log["train_auroc"].iloc[-1] == 1.0
+    assert set(every["key"]) == set(manifest["key"])
+
+
+def test_learns_a_shape_and_writes_everything(tmp_path: Path, data: tuple[Path, Path]) -> None:
+    study = make_study(tmp_path, max_epochs=25, patience=25, learning_rate=1e-2)
+    messages: list[str] = []
+    train(study, *data, "density", "random", 0, tmp_path / "job", messages.append)
+    log = pd.read_csv(tmp_path / "job" / "metrics.csv")
+    assert len(messages) == len(log) == 25
+    assert log["learning_rate"].tolist() == pytest.approx([learning_rate_at(i, study.training) for i in range(25)])
+    assert (log.filter(like="gradient_norm_") > 0).all(axis=None)
+    predictions = pd.read_parquet(tmp_path / "job" / "predictions.parquet")
+    assert list(predictions) == ["model", "scheme", "fold", "key", "subset", "label", "probability"]
+    assert len(predictions) == 11  # one row a molecule, though each has two conformers
+    # Dumbbells and balls, in any of six orientations: molecules never seen are told apart.
+    test = predictions.query("subset == 'test'")
+    assert test.loc[test["label"] == 1, "probability"].min() > test.loc[test["label"] == 0, "probability"].max()
+    network, config = load_package(tmp_path / "job" / "model")
+    assert config["metrics"]["best_epoch"] == best_epoch(log.to_dict("records"))
+    assert config["spacing_bohr"] == network.spacing_bohr == 0.6
+    assert config["normalisation"][0]["scale"] > 0
+    # A finished job is not trained again, and the same files come out.
+    before = {name: (tmp_path / "job" / name).read_bytes() for name in ("metrics.csv", "predictions.parquet")}
+    train(study, *data, "density", "random", 0, tmp_path / "job", messages.append)
+    assert len(messages) == 25
+    assert before == {name: (tmp_path / "job" / name).read_bytes() for name in before}
+
+
+def test_killed_training_goes_on_as_if_uninterrupted(tmp_path: Path, data: tuple[Path, Path]) -> None:
+    study = make_study(tmp_path, max_epochs=5)
+    train(study, *data, "density", "random", 0, tmp_path / "whole")
+    job = job_file(tmp_path, study, data)
+    killed = run(job, tmp_path / "killed", "--kill-at", 3)
+    assert killed.returncode == -9, killed.stderr
+    assert len(pd.read_csv(tmp_path / "killed" / "metrics.csv")) == 3
+    assert not (tmp_path / "killed" / "model").exists()
+    assert not list((tmp_path / "killed").rglob("*.part"))
+    messages: list[str] = []
+    train(study, *data, "density", "random", 0, tmp_path / "killed", messages.append)
+    assert messages[0] == "going on after epoch 3"
+    assert len(messages) == 3
+    for name in ("metrics.csv", "predictions.parquet"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_two_processes_do_what_one_does(tmp_path: Path, data: tuple[Path, Path]) -> None:
+    """Same first gradient to 1e-6, same validation figures, each molecule predicted once."""
+    study = make_study(tmp_path, max_epochs=2, batch_size=5)
+    job = job_file(tmp_path, study, data)
+    train_one = run(job, tmp_path / "one", "--gradients", tmp_path / "one.pt")
+    assert train_one.returncode == 0, train_one.stderr
+    train_two = run(job, tmp_path / "two", "--gradients", tmp_path / "two.pt", processes=2)
+    assert train_two.returncode == 0, train_two.stderr
+    one, two = (torch.load(tmp_path / f"{name}.pt") for name in ("one", "two"))
+    for name, gradient in one.items():
+        assert (gradient - two[name]).norm() <= 1e-6 * gradient.norm() + 1e-12, name
+    logs = [pd.read_csv(tmp_path / name / "metrics.csv") for name in ("one", "two")]
+    pd.testing.assert_frame_equal(*logs, rtol=1e-3)
+    tables = [pd.read_parquet(tmp_path / name / "predictions.parquet") for name in ("one", "two")]
+    pd.testing.assert_frame_equal(*tables, rtol=1e-3)
+    assert not tables[1]["key"].duplicated().any()
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, data: tuple[Path, Path]) -> None:
+    (tmp_path / "job" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "job" / "checkpoints" / "last.ckpt").write_bytes(b"half a checkpoint")
+    with pytest.raises(DataFormatError, match=r"last\.ckpt"):
+        train(make_study(tmp_path), *data, "density", "random", 0, tmp_path / "job")
+
+
+def test_only_binary_properties(tmp_path: Path, data: tuple[Path, Path]) -> None:
+    study = make_study(tmp_path).model_dump(mode="json")
+    study["molecules"]["labels"]["sweet"]["kind"] = "regression"
+    with pytest.raises(ConfigError, match="binary"):
+        train(Study.model_validate(study), *data, "density", "random", 0, tmp_path / "job")
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3, 7])
+@pytest.mark.parametrize("num_samples", [1, 5, 23])
+def test_batches_are_shared_out_without_duplicates(world_size: int, num_samples: int) -> None:
+    shares = [epoch_batches(num_samples, 6, rank, world_size, 3, seed=1) for rank in range(world_size)]
+    whole = epoch_batches(num_samples, 6, 0, 1, 3, seed=1)
+    assert {len(share) for share in shares} == {len(whole)}
+    for number, batch in enumerate(whole):
+        counted = [draw for share in shares for draw in share[number] if draw.is_counted]
+        assert sorted(counted) == sorted(batch)
+        assert all(share[number] for share in shares)
+    assert sorted(draw.sample for batch in whole for draw in batch) == list(range(num_samples))
+    if num_samples > 5:
+        assert whole != epoch_batches(num_samples, 6, 0, 1, 4, seed=1)
+
+
+def test_weighted_loss_and_molecule_mean() -> None:
+    rows = [Outcome("a", 0, 0.5, 1.0, 2.0), Outcome("a", 1, 0.5, 1.0, 0.0), Outcome("b", 0, 1.0, 0.0, -1.0)]
+    expected = (0.5 * math.log1p(math.exp(-2)) + 0.5 * math.log(2)) * 3 + math.log1p(math.exp(-1))
+    assert weighted_loss(rows, (1.0, 3.0)) == pytest.approx(expected / 4)
+    assert weighted_loss([Outcome("a", 0, 1.0, 1.0, -800.0)], (1.0, 1.0)) == pytest.approx(800.0)
+    table = per_molecule(rows).set_index("key")
+    assert table.loc["a", "probability"] == pytest.approx(0.5 * (1 / (1 + math.exp(-2)) + 0.5))
+    assert auroc(rows) == 1.0
+    assert math.isnan(auroc(rows[:2]))
+    assert gather([*rows, *rows], 1) == rows
+
+
+def test_stopping_and_dropout_are_functions_of_their_arguments(tmp_path: Path) -> None:
+    settings = make_study(tmp_path, max_epochs=10, patience=2).training
+    losses = [1.0, 0.5, 0.6, 0.5]
+    rows = [{"epoch": number + 1.0, "val_loss": loss} for number, loss in enumerate(losses)]
+    assert [is_finished(rows[:n], settings) for n in range(5)] == [False, False, False, False, True]
+    assert best_epoch(rows) == 2
+    batch = {"key": ["a", "b"], "conformer": [0, 0], "voxels": torch.zeros(2, 1, 8, 8, 8)}
+    keep = dropout_keep(batch, 4000, 0.25, 1, 2)  # type: ignore[arg-type]
+    assert keep is not None
+    assert set(keep.unique().tolist()) == {0.0, pytest.approx(1 / 0.75)}
+    assert (keep == 0).double().mean() == pytest.approx(0.25, abs=0.02)
+    alone = dropout_keep({**batch, "key": ["b"], "conformer": [0]}, 4000, 0.25, 1, 2)  # type: ignore[arg-type, typeddict-item]
+    assert alone is not None
+    assert torch.equal(alone[0], keep[1])
+    assert dropout_keep(batch, 4, 0.0, 1, 2) is None  # type: ignore[arg-type]

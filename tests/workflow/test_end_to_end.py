@@ -1,0 +1,67 @@
+"""The small study from table to report: what is in each product, not only that it exists."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from decar.figures.catalogue import CATALOGUE
+from decar.planning.plan import load_plan
+
+from .conftest import Workspace
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+
+@pytest.fixture
+def plan(finished: Workspace, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(finished.folder)
+    return load_plan(next((finished.folder / "results/small/plan").glob("plan-*.json")))
+
+
+def test_every_molecule_is_accounted_for(plan) -> None:
+    manifest = pd.read_parquet(f"{plan.dataset}/manifest.parquet")
+    failures = pd.read_csv(f"{plan.dataset}/failures.csv")
+    assert manifest.loc[manifest["status"] == "ok", "key"].nunique() == 6
+    assert dict(zip(failures["id"], failures["reason"])) == {"broken": "unparsable", "lead": "element_without_basis"}
+    assert failures["message"].str.len().min() > 10
+
+
+def test_no_molecule_is_tested_by_a_network_that_saw_it(plan) -> None:
+    splits = pd.read_parquet(f"{plan.dataset}/splits.parquet")
+    tested = splits.loc[splits["subset"] == "test"]
+    assert len(tested) == tested["key"].nunique() == 6
+    assert not splits.duplicated(["scheme", "fold", "key"]).any()
+
+
+def test_metrics_follow_from_the_stored_predictions(plan) -> None:
+    predictions = pd.read_parquet(f"{plan.evaluation}/predictions.parquet")
+    metrics = pd.read_parquet(f"{plan.evaluation}/metrics.parquet").set_index(["model", "metric"])
+    test = predictions.loc[predictions["subset"] == "test"]
+    assert {"decar", "control", "lightgbm_ecfp4", "atom_counts"} <= set(test["model"])
+    for model, rows in test.groupby("model"):
+        assert len(rows) == 6
+        accuracy = ((rows["probability"] >= 0.5) == (rows["label"] == 1)).mean()
+        assert metrics.loc[(model, "accuracy"), "value"] == pytest.approx(accuracy)
+
+
+def test_kernel_correlations_are_correlations(plan) -> None:
+    table = pd.read_parquet(f"{plan.interpretation}/kernel_correlation.parquet")
+    assert table["correlation"].abs().max() <= 1 + 1e-5
+    assert table.loc[table["form"] == "activation", "kernel"].nunique() == 4
+    assert np.isfinite(table["correlation"]).any()
+
+
+def test_figures_and_report_are_self_contained(finished: Workspace, plan) -> None:
+    folder = finished.folder / "results/small"
+    for name in CATALOGUE:
+        assert (folder / "figures" / f"{name}.svg").stat().st_size > 1000
+        assert (folder / "figures" / f"{name}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+        receipt = json.loads((folder / "figures/receipts" / f"{name}-{plan.figures_hash}.json").read_text())
+        assert receipt
+    page = (folder / "report.html").read_text()
+    assert "ethylene glycol" in page
+    assert "element_without_basis" in page
+    for outside in ('src="http', "src='http", 'href="http://', "@import", "url(http"):
+        assert outside not in page

@@ -1,0 +1,150 @@
+"""An edit computes what it touches and nothing else, also when Snakemake's own memory (.snakemake) is lost."""
+
+from collections.abc import Callable
+
+import pytest
+
+from .conftest import Workspace
+
+pytestmark = pytest.mark.xdist_group("workflow")
+Copy = Callable[[], Workspace]
+MOLECULE_RULES = ("conformers", "optimise", "wavefunction", "fields")
+DOWNSTREAM = {"molecules": 1, "assemble": 1, "train": 4, "evaluate": 1, "interpret": 1, "collect": 1, "report": 1}
+
+
+def per_molecule(counts: dict[str, int]) -> list[int]:
+    return [counts.get(rule, 0) for rule in MOLECULE_RULES]
+
+
+def edit_table(workspace: Workspace, old: str, new: str) -> None:
+    text = workspace.table.read_text()
+    assert old in text
+    workspace.table.write_text(text.replace(old, new))
+
+
+def test_finished_study_has_nothing_to_do(copied: Copy) -> None:
+    assert copied().planned() == {}
+
+
+def test_edited_structure_computes_that_molecule_only(copied: Copy) -> None:
+    workspace = copied()
+    edit_table(workspace, "methanol,methanol,CO,0", "methanol,ethanol,CCO,0")
+    counts = workspace.planned()
+    assert per_molecule(counts) == [1, 1, 1, 1]
+    assert 1 <= counts["shards"] <= 2
+    assert {rule: counts.get(rule) for rule in DOWNSTREAM} == DOWNSTREAM
+
+
+def test_added_row_computes_that_molecule_only(copied: Copy) -> None:
+    workspace = copied()
+    workspace.table.write_text(workspace.table.read_text() + "water,water,O,0\n")
+    counts = workspace.planned()
+    assert per_molecule(counts) == [1, 1, 1, 1]
+    assert counts["shards"] == 1
+
+
+def test_removed_row_computes_no_molecule(copied: Copy) -> None:
+    workspace = copied()
+    edit_table(workspace, "methanol,methanol,CO,0\n", "")
+    counts = workspace.planned()
+    assert per_molecule(counts) == [0, 0, 0, 0]
+    assert counts["shards"] <= 1
+    assert counts["train"] == 4
+
+
+def test_moved_row_and_other_spelling_train_nothing(copied: Copy) -> None:
+    workspace = copied()
+    edit_table(workspace, "methanol,methanol,CO,0\n", "")
+    workspace.table.write_text(workspace.table.read_text() + "methanol,methanol,[H]OC,0\n")
+    counts = workspace.planned()
+    assert per_molecule(counts) == [0, 0, 0, 0]
+    assert counts.get("shards", 0) == 0
+    assert counts.get("train", 0) == 0
+    assert counts["report"] == 1
+
+
+def test_edited_label_trains_but_touches_no_quantum_chemistry(copied: Copy) -> None:
+    workspace = copied()
+    edit_table(workspace, "CO,0", "CO,1")
+    counts = workspace.planned()
+    assert per_molecule(counts) == [0, 0, 0, 0]
+    assert counts.get("shards", 0) == 0
+    assert counts["train"] == 4
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "expected"),
+    [
+        ("fields", "spacing_angstrom", 0.7, [0, 0, 0, 7]),
+        ("quantum", "basis", "6-31g", [0, 0, 7, 7]),
+        ("optimise", "convergence", "loose", [0, 7, 7, 7]),
+        ("training", "learning_rate", 0.01, [0, 0, 0, 0]),
+        ("figures", "positive_colour", "#009E73", [0, 0, 0, 0]),
+    ],
+)
+def test_setting_reruns_its_stage_and_what_follows(
+    copied: Copy, section: str, key: str, value: object, expected: list[int]
+) -> None:
+    workspace = copied()
+    study = workspace.study()
+    workspace.write_study({**study, section: {**study.get(section, {}), key: value}})
+    counts = workspace.planned()
+    assert per_molecule(counts) == expected
+    assert counts.get("train", 0) == (0 if section == "figures" else 4)
+    assert counts["report"] == 1
+
+
+def test_batch_size_computes_nothing_anew(copied: Copy) -> None:
+    """Other batches have other receipts, but every record is found in the store and no network is trained."""
+    workspace = copied()
+    before = {path: path.stat().st_mtime_ns for path in (workspace.folder / "results/store").rglob("*.h5")}
+    study = workspace.study()
+    workspace.write_study({**study, "workflow": {**study["workflow"], "batches": 2}})
+    counts = workspace.planned()
+    assert max(per_molecule(counts)) <= 2
+    assert counts.get("train", 0) == 0
+    workspace.run("wavefunctions")
+    after = {path: path.stat().st_mtime_ns for path in (workspace.folder / "results/store").rglob("*.h5")}
+    assert after == before
+
+
+def test_going_back_to_earlier_settings_redraws_the_figures(copied: Copy) -> None:
+    workspace = copied()
+    study = workspace.study()
+    figure = workspace.folder / "results/small/figures/roc.svg"
+    first = figure.read_text()
+    workspace.write_study({**study, "figures": {**study["figures"], "positive_colour": "#009E73"}})
+    workspace.run()
+    assert figure.read_text() != first
+    workspace.write_study(study)
+    assert workspace.planned().get("figure", 0) > 0
+    workspace.run()
+    assert figure.read_text() == first
+
+
+def test_nothing_of_the_default_study_leaks_into_another(copied: Copy) -> None:
+    """A study file without `max_epochs` gets the schema's default, not that of config.yaml beside it."""
+    workspace = copied()
+    study = workspace.study()
+    del study["training"]["max_epochs"]
+    other = workspace.folder / "other.yaml"
+    workspace.write_study({**study, "study": "other"})
+    (workspace.folder / "config.yaml").rename(other)
+    workspace.write_study({**workspace_study_with_epochs(study), "study": "default"})
+    workspace.run("--dry-run", "--configfile", "other.yaml")
+    frozen = list((workspace.folder / "results/other/plan").glob("study-*.yaml"))
+    assert len(frozen) == 1
+    assert "max_epochs: 100" in frozen[0].read_text()
+    assert not (workspace.folder / "results/default").exists()
+
+
+def workspace_study_with_epochs(study: dict) -> dict:
+    return {**study, "training": {**study["training"], "max_epochs": 7}}
+
+
+def test_unknown_key_is_an_error_before_any_job(fresh: Workspace) -> None:
+    study = fresh.study()
+    fresh.write_study({**study, "quantum": {"bassis": "sto-3g"}})
+    output = fresh.run(check=False)
+    assert "unknown key 'quantum.bassis'; did you mean 'basis'?" in output
+    assert not (fresh.folder / "results").exists()

@@ -1,0 +1,91 @@
+# The plan of the study and the functions that look names up in it. Everything else is wiring.
+import os
+from pathlib import Path
+
+from decar.config_file import load_study
+from decar.figures.catalogue import figure_names
+from decar.planning.plan import load_plan, make_plan
+
+
+def study_file():
+    """The last --configfile given, or config.yaml: a study is complete in itself, nothing is merged."""
+    return Path((workflow.configfiles or ["config.yaml"])[-1])
+
+
+def frozen_plan():
+    """Plan once in the main process; the jobs of a cluster read what it planned."""
+    if "DECAR_PLAN" not in os.environ:
+        if workflow.config_settings.config:
+            raise WorkflowError("--config is not used here: a study file is complete in itself; use --configfile.")
+        os.environ["DECAR_PLAN"] = str(make_plan(study_file(), load_study(study_file())))
+    return load_plan(Path(os.environ["DECAR_PLAN"]))
+
+
+PLAN = frozen_plan()
+PLAN_FILE = os.environ["DECAR_PLAN"]
+FOLDER = PLAN.folder
+STUDY = load_study(Path(PLAN.study))
+FIGURES = figure_names(STUDY)
+
+
+envvars:
+    "DECAR_PLAN",
+
+
+wildcard_constraints:
+    batch=r"[0-9a-f]+-[0-9a-f]{16}",
+    bucket=r"[0-9a-f]+",
+    hash=r"[0-9a-f]{16}",
+    figure="|".join(FIGURES),
+
+
+def source_of(wildcards):
+    return PLAN.sources[wildcards.batch]
+
+
+def parent_of(stage, previous):
+    """Input function: the receipt of the stage before, of the same molecules."""
+
+    def receipt(wildcards):
+        return f"{FOLDER}/{previous}/{PLAN.parents[stage][wildcards.batch]}.parquet"
+
+    return receipt
+
+
+def stage_receipts(stage):
+    return [f"{FOLDER}/{stage}/{name}.parquet" for name in PLAN.parents[stage]]
+
+
+def receipts_of_shard(wildcards):
+    return [f"{FOLDER}/fields/{name}.parquet" for name in PLAN.shards[f"{wildcards.bucket}-{wildcards.hash}"]]
+
+
+def cube_receipts():
+    if not STUDY.fields.write_cubes:
+        return []
+    return [f"{FOLDER}/cubes/{name}.txt" for name in PLAN.parents["fields"]]
+
+
+def shard_files():
+    return [f"{FOLDER}/shards/{name}.h5" for name in PLAN.shards]
+
+
+def dataset_file(name):
+    return f"{PLAN.dataset}/{name}"
+
+
+def training_arguments(name):
+    job = next(job for job in PLAN.training if Path(job.folder).name == name)
+    return f"--model {job.model} --scheme {job.scheme} --fold {job.fold}"
+
+
+def predictions():
+    return [f"{job.folder}/predictions.parquet" for job in PLAN.training]
+
+
+def figure_receipts():
+    return [f"{FOLDER}/figures/receipts/{name}-{PLAN.figures_hash}.json" for name in FIGURES]
+
+
+def report_files():
+    return [f"{FOLDER}/report.html", f"{FOLDER}/figures/receipts/report-{PLAN.figures_hash}.json"]

@@ -1,0 +1,17 @@
+rule conformers:
+    input:
+        ancient(source_of),
+    output:
+        f"{FOLDER}/conformers/{{batch}}.parquet",
+    log:
+        f"{FOLDER}/logs/conformers/{{batch}}.log",
+    benchmark:
+        f"{FOLDER}/benchmarks/conformers/{{batch}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    conda:
+        "../envs/pyscf.yaml"
+    shell:
+        "decar conformers --study {PLAN.study} --batch {input} --output {output} > {log} 2>&1"

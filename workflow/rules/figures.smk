@@ -1,0 +1,54 @@
+rule collect:
+    input:
+        ancient(dataset_file("manifest.parquet")),
+    output:
+        f"{PLAN.records}/stages.parquet",
+        f"{PLAN.records}/quality.parquet",
+    log:
+        f"{FOLDER}/logs/collect.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    conda:
+        "../envs/figures.yaml"
+    shell:
+        "decar collect --plan {PLAN_FILE} > {log} 2>&1"
+
+
+rule figure:
+    input:
+        evaluation=ancient(f"{PLAN.evaluation}/metrics.parquet"),
+        records=ancient(f"{PLAN.records}/quality.parquet"),
+        interpretation=ancient(f"{PLAN.interpretation}/kernel_tests.parquet"),
+    output:
+        f"{FOLDER}/figures/receipts/{{figure}}-{PLAN.figures_hash}.json",
+        [f"{FOLDER}/figures/{{figure}}.{kind}" for kind in PLAN.formats],
+    log:
+        f"{FOLDER}/logs/figures/{{figure}}.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    conda:
+        "../envs/figures.yaml"
+    shell:
+        "decar figure {wildcards.figure} --plan {PLAN_FILE} > {log} 2>&1"
+
+
+rule report:
+    input:
+        ancient(figure_receipts()),
+    output:
+        f"{FOLDER}/figures/receipts/report-{PLAN.figures_hash}.json",
+        f"{FOLDER}/report.html",
+    log:
+        f"{FOLDER}/logs/report.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    conda:
+        "../envs/figures.yaml"
+    shell:
+        "decar report --plan {PLAN_FILE} > {log} 2>&1"

@@ -1,0 +1,17 @@
+rule optimise:
+    input:
+        ancient(parent_of("optimise", "conformers")),
+    output:
+        f"{FOLDER}/optimise/{{batch}}.parquet",
+    log:
+        f"{FOLDER}/logs/optimise/{{batch}}.log",
+    benchmark:
+        f"{FOLDER}/benchmarks/optimise/{{batch}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    conda:
+        "../envs/pyscf.yaml"
+    shell:
+        "decar optimise --study {PLAN.study} --batch {input} --output {output} > {log} 2>&1"

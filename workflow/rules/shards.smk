@@ -1,0 +1,38 @@
+rule shards:
+    input:
+        ancient(receipts_of_shard),
+    output:
+        f"{FOLDER}/shards/{{bucket}}-{{hash}}.h5",
+    log:
+        f"{FOLDER}/logs/shards/{{bucket}}-{{hash}}.log",
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    conda:
+        "../envs/pyscf.yaml"
+    shell:
+        "decar shards --study {PLAN.study} --bucket {wildcards.bucket} --output {output} {input} > {log} 2>&1"
+
+
+rule assemble:
+    input:
+        molecules=ancient(f"{PLAN.molecules}/labels.parquet"),
+        receipts=ancient(stage_receipts("fields")),
+        shards=ancient(shard_files()),
+    output:
+        dataset_file("manifest.parquet"),
+        dataset_file("labels.parquet"),
+        dataset_file("splits.parquet"),
+        dataset_file("molecules.parquet"),
+        dataset_file("failures.csv"),
+    log:
+        f"{FOLDER}/logs/dataset.log",
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=30,
+    conda:
+        "../envs/pyscf.yaml"
+    shell:
+        "decar dataset --plan {PLAN_FILE} > {log} 2>&1"

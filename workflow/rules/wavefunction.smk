@@ -1,0 +1,17 @@
+rule wavefunction:
+    input:
+        ancient(parent_of("wavefunction", "optimise")),
+    output:
+        f"{FOLDER}/wavefunction/{{batch}}.parquet",
+    log:
+        f"{FOLDER}/logs/wavefunction/{{batch}}.log",
+    benchmark:
+        f"{FOLDER}/benchmarks/wavefunction/{{batch}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    conda:
+        "../envs/pyscf.yaml"
+    shell:
+        "decar wavefunction --study {PLAN.study} --batch {input} --output {output} > {log} 2>&1"
