@@ -95,7 +95,7 @@ class QuantumSettings(Section):
     )
     convergence_hartree: Positive = Field(1e-6, description="Energy change at which the SCF is converged.")
     max_cycles: Count = Field(60, description="SCF cycles of one attempt of the rescue ladder.")
-    solvent_dielectric: Positive | None = Field(None, description="Dielectric constant of ddCOSMO, or null for gas.")
+    solvent_dielectric: Positive | None = Field(None, description="Dielectric constant of C-PCM, or null for the gas phase.")
 
 
 class FieldsSettings(Section):
@@ -211,6 +211,11 @@ class InterpretSettings(Section):
         "molecule",
         description="What is rotated: the `molecule` before the network (invariant under its rotation), "
         "or the last `kernel` alone.",
+    )
+    min_patch_variance: Annotated[float, Field(ge=1e-6, lt=1)] = Field(
+        0.01,
+        description="Least variance of a patch that counts, as a share of the molecule's largest: "
+        "fainter ones are vacuum.",
     )
 
 

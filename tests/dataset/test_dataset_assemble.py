@@ -80,8 +80,8 @@ def test_compress_is_odd_and_linear_near_zero() -> None:
 def test_failures_are_counted_and_stop_the_run(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     index, receipts, labels = make_tables(10, failed=(3,))
-    unreadable = {"row": 11, "id": "bad", "name": "bad", "raw": "C1CC", "status": "failed", "reason": "unparsable_smiles",
-                  "message": "ring"}  # fmt: skip
+    unreadable = {"row": 11, "id": "bad", "name": "bad", "raw": "C1CC", "status": "failed",
+                  "reason": "unparsable_smiles", "message": "ring"}  # fmt: skip
     twin = {**index.iloc[3].to_dict(), "row": 12, "id": "twin", "status": "duplicate", "reason": "duplicate"}
     index = pd.concat([index, pd.DataFrame([unreadable, twin])], ignore_index=True)
     members = [(key_of(n), fields_record(n, n % 2)) for n in range(10) if n != 3]

@@ -35,8 +35,8 @@ MOLECULES = (
     ("ethanol", "ethanol", "CCO", 0),
     ("nicotinamide", "nicotinamide", "NC(=O)c1cccnc1", 0),
 )
-MODELS = (("electron_cloud", "model", 1.1), ("promolecular_control", "control", 0.6), ("lightgbm_ecfp4", "baseline", 1.0),
-          ("atom_counts", "baseline", 0.4))  # fmt: skip
+MODELS = (("electron_cloud", "model", 1.1), ("promolecular_control", "control", 0.6),
+          ("lightgbm_ecfp4", "baseline", 1.0), ("atom_counts", "baseline", 0.4))  # fmt: skip
 SCHEMES = ("random", "scaffold")
 STAGES = (("conformers", 0.4), ("optimise", 6.0), ("wavefunction", 40.0), ("fields", 3.0))
 METRICS = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc", "mcc")
@@ -91,14 +91,43 @@ def key_of(identifier: str) -> str:
 def _write_index(sources: Sources) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
     for identifier, name, smiles, _ in MOLECULES:
-        rows.append({"id": identifier, "name": name, "raw": smiles, "status": "ok", "key": key_of(identifier),
-                     "smiles": smiles, "charge": 0, "multiplicity": 1, "inchikey": "AAAAAAAAAAAAAA-BBBBBBBBBB-N"})
-    rows.insert(3, {"id": "broken", "name": "a ring left open", "raw": "C1CC", "status": "failed",
-                    "reason": "invalid_smiles",
-                    "message": "the SMILES cannot be read\n  seen:     C1CC\n  remedy:   correct the row"})
-    rows.append({"id": "lead", "name": "lead(II) acetate", "raw": "CC(=O)[O-].CC(=O)[O-].[Pb+2]", "status": "ok",
-                 "key": key_of("lead"), "smiles": "CC(=O)O[Pb]OC(C)=O", "charge": 0, "multiplicity": 1,
-                 "inchikey": "CCCCCCCCCCCCCC-DDDDDDDDDD-N"})
+        rows.append(
+            {
+                "id": identifier,
+                "name": name,
+                "raw": smiles,
+                "status": "ok",
+                "key": key_of(identifier),
+                "smiles": smiles,
+                "charge": 0,
+                "multiplicity": 1,
+                "inchikey": "AAAAAAAAAAAAAA-BBBBBBBBBB-N",
+            }
+        )
+    rows.insert(
+        3,
+        {
+            "id": "broken",
+            "name": "a ring left open",
+            "raw": "C1CC",
+            "status": "failed",
+            "reason": "invalid_smiles",
+            "message": "the SMILES cannot be read\n  seen:     C1CC\n  remedy:   correct the row",
+        },
+    )
+    rows.append(
+        {
+            "id": "lead",
+            "name": "lead(II) acetate",
+            "raw": "CC(=O)[O-].CC(=O)[O-].[Pb+2]",
+            "status": "ok",
+            "key": key_of("lead"),
+            "smiles": "CC(=O)O[Pb]OC(C)=O",
+            "charge": 0,
+            "multiplicity": 1,
+            "inchikey": "CCCCCCCCCCCCCC-DDDDDDDDDD-N",
+        }
+    )
     rows.append({"id": "ethanol-2", "name": "alcohol", "raw": "OCC", "status": "duplicate", "reason": "duplicate",
                  "message": "the same molecule as row 14 (id ethanol)", "key": key_of("ethanol"), "smiles": "CCO",
                  "charge": 0, "multiplicity": 1, "inchikey": "AAAAAAAAAAAAAA-BBBBBBBBBB-N"})  # fmt: skip
@@ -153,7 +182,8 @@ def _write_records(sources: Sources, index: pd.DataFrame, generator: np.random.G
             "key": row["key"], "num_conformers": 1, "num_electrons": electrons,
             "energy_hartree": -7.1 * electrons + generator.normal(), "gap_ev": generator.uniform(4, 9),
             "dipole_debye": generator.uniform(0.5, 5), "electron_count_error": generator.normal(0, 2e-5),
-            "num_basis_functions": 9 * molecule.GetNumHeavyAtoms(), "num_voxels": 32 * 24 * 24, "wall_seconds": 50 * size**2,
+            "num_basis_functions": 9 * molecule.GetNumHeavyAtoms(), "num_voxels": 32 * 24 * 24,
+            "wall_seconds": 50 * size**2,
             "content_hash": digest(row["key"]),
             "level": json.dumps({"method": "b3lyp", "basis": "6-31g*", "is_cartesian": True,
                                  "fitting_basis": "def2-universal-jkfit", "solvent": None}),
@@ -180,8 +210,8 @@ def _write_evaluation(sources: Sources, generator: np.random.Generator) -> None:
             score = skill * (label - 0.5) * (1.6 if scheme == "random" else 0.9) + generator.normal(0, 0.8, len(label))
             probability = 1 / (1 + np.exp(-score))
             common = {"model": model, "role": role, "scheme": scheme}
-            predictions += [{**common, "fold": place % 3, "key": key_of(row[0]), "subset": "test", "label": label[place],
-                             "probability": probability[place]} for place, row in enumerate(MOLECULES)]  # fmt: skip
+            predictions += [{**common, "fold": place % 3, "key": key_of(row[0]), "subset": "test",
+                             "label": label[place], "probability": probability[place]} for place, row in enumerate(MOLECULES)]  # fmt: skip
             order = np.argsort(-probability)
             true = np.r_[0, np.cumsum(label[order])] / label.sum()
             false = np.r_[0, np.cumsum(1 - label[order])] / (1 - label).sum()
@@ -220,7 +250,8 @@ def _write_interpretation(sources: Sources, generator: np.random.Generator) -> N
                 tests.append({"form": form, "network": network, "kernel": kernel, "mean_positive": np.mean(values[1.0]),
                               "mean_negative": np.mean(values[0.0]), "effect_size": above, "p_value": p,
                               "p_adjusted": min(1.0, 16 * p), "num_unseen": 5,
-                              "effect_size_unseen": float(np.clip(above + generator.normal(0, 0.3), -1, 1))})  # fmt: skip
+                              "effect_size_unseen": float(np.clip(above + generator.normal(0, 0.3), -1, 1)),
+                              })  # fmt: skip
     pd.DataFrame(correlations).to_parquet(sources.interpretation / "kernel_correlation.parquet")
     pd.DataFrame(tests).to_parquet(sources.interpretation / "kernel_tests.parquet")
 
@@ -245,7 +276,12 @@ def write_example(folder: Path, spacing_angstrom: float = 0.45) -> tuple[Path, P
         density += (1 if number == 1 else number - 2) * decay**3 / (8 * np.pi) * np.exp(-decay * distance)
     metadata = {"key": key_of("glucose"), "smiles": MOLECULES[0][2], "num_conformers": 1}
     geometry, fields = folder / "geometry.h5", folder / "fields.h5"
-    arrays = {"atomic_numbers": numbers, "geometry_bohr": positions[None], "energy_hartree": np.zeros(1), "bonds": bonds}
+    arrays = {
+        "atomic_numbers": numbers,
+        "geometry_bohr": positions[None],
+        "energy_hartree": np.zeros(1),
+        "bonds": bonds,
+    }
     write_record(geometry, Record("geometry", "0", metadata, arrays))
     grid = {"origin_bohr": origin.tolist(), "spacing_bohr": spacing, "shape": shape.tolist()}
     write_record(

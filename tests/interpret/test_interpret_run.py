@@ -131,12 +131,14 @@ def test_the_kernel_alone_can_be_rotated(folder, tmp_path):
     assert difference["input"] == 0
 
 
-def test_a_box_that_is_too_small_for_a_patch_is_nan_and_not_a_crash(tmp_path):
-    table = correlations_of(tmp_path, {key: [density(0, (8, 8, 8))] for key in KEYS[:4]})
-    assert table.loc[table["form"] == "activation", "correlation"].isna().all()
-    assert table.loc[table["form"] == "input", "correlation"].notna().all()
+def test_an_empty_box_is_nan_and_not_a_crash(tmp_path):
+    boxes = {key: [density(number)] for number, key in enumerate(KEYS[:4])}
+    boxes[KEYS[0]] = [np.zeros_like(density(0))]
+    table = correlations_of(tmp_path, boxes)
+    is_input = table["form"] == "input"
+    assert set(table.loc[is_input & table["correlation"].isna(), "key"]) == {KEYS[0]}
     tests = read_table(tmp_path / "out" / "kernel_tests.parquet")
-    assert tests.loc[tests["form"] == "activation", "p_value"].isna().all()
+    assert (tests.loc[tests["form"] == "input", "num_negative"] == 1).all()
 
 
 def test_padding_adds_vacuum_at_the_high_ends():
@@ -154,4 +156,3 @@ def test_a_conformer_without_a_patch_does_not_spoil_the_mean():
     found = over_conformers(rows).set_index("key")["correlation"]
     assert found["a"] == pytest.approx(0.4)
     assert np.isnan(found["b"])
-

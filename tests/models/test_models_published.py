@@ -20,7 +20,7 @@ def network(**settings: object) -> PublishedNetwork:
         generator = torch.Generator().manual_seed(2)
         for parameter in made.parameters():
             if parameter.ndim == 1:
-                parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
+                parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.3)
     return made.double()
 
 

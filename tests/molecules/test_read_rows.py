@@ -133,7 +133,9 @@ def entry(molecule: Chem.Mol, title: str, **items: object) -> str:
 
 def test_sdf_brings_geometries_stereochemistry_and_labels(tmp_path: Path) -> None:
     right, left = embedded("CC(C)[C@@H](N)C(O)=O"), embedded("CC(C)[C@H](N)C(O)=O")
-    text = entry(right, "D-valine", sweet=1) + entry(left, "L-valine", sweet=0) + entry(Chem.MolFromSmiles("CCO"), "flat")
+    text = (
+        entry(right, "D-valine", sweet=1) + entry(left, "L-valine", sweet=0) + entry(Chem.MolFromSmiles("CCO"), "flat")
+    )
     rows = read_rows(settings(table(tmp_path, "a.sdf", text), labels=SWEET))
     assert rows["id"].tolist() == ["D-valine", "L-valine", "flat"]
     assert rows["sweet"].tolist() == ["1", "0", ""]

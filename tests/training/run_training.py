@@ -20,9 +20,11 @@ class NoteFirstGradient(Callback):
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def on_before_optimizer_step(self, trainer: Trainer, module: LightningModule, optimizer: object) -> None:
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
         if trainer.global_step == 0 and trainer.is_global_zero:
-            torch.save({name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}, self.path)
+            torch.save(
+                {name: p.grad.clone() for name, p in pl_module.named_parameters() if p.grad is not None}, self.path
+            )
 
 
 class KillAt(Callback):

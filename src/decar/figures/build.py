@@ -43,7 +43,10 @@ def _example(study: Study, plan: Plan) -> tuple[Path | None, Path | None]:
             "figures.example is not an identifier of the table", seen=study.figures.example,
             expected=f"one of column {study.molecules.id_column!r} of {study.molecules.table}",
         )  # fmt: skip
-    stages = read_table(Path(plan.records) / "stages.parquet")
+    path = Path(plan.records) / "stages.parquet"
+    if not path.exists():
+        return None, None
+    stages = read_table(path)
     store, found = Store(study.store), []
     for stage in ("optimise", "fields"):
         is_there = (stages["key"] == keys.iloc[0]) & (stages["stage"] == stage) & (stages["status"] == "ok")
@@ -52,7 +55,9 @@ def _example(study: Study, plan: Plan) -> tuple[Path | None, Path | None]:
     return (found[0], found[1]) if all(found) else (None, None)
 
 
-def build(name: str, study: Study, sources: Sources, folder: Path, settings: FiguresSettings | None = None) -> list[Path]:
+def build(
+    name: str, study: Study, sources: Sources, folder: Path, settings: FiguresSettings | None = None
+) -> list[Path]:
     """Draw the figure `name` into `folder`, in every format of the settings, with its table; return the paths."""
     with style():
         drawing = entry(name).load()(study, sources)

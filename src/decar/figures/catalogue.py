@@ -1,4 +1,4 @@
-"""Every figure of a study: its name, the function that draws it, its caption. Importing this imports no plot library."""
+"""Every figure of a study: its name, its builder, its caption. Importing this imports no plot library."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -85,7 +85,8 @@ CATALOGUE = {
         "Largest Pearson correlation between each kernel of the last convolution layer and the activations of the "
         "layer before, over positions and proper rotations: one point a molecule, boxes from the 25th to the 75th "
         "percentile. Below, the effect size between the classes (Cliff's δ), filled where the Mann-Whitney p value "
-        "adjusted after Holm is below 0.05; crosses are molecules that the network was not trained on. An effect that an untrained network shows as well is not learned.",
+        "adjusted after Holm is below 0.05; crosses are molecules that the network was not trained on. An effect that "
+        "an untrained network shows as well is not learned.",
     ),
     "kernel_correlations_input": Entry(
         "Kernel correlations, input form",

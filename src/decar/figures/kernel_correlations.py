@@ -21,10 +21,9 @@ MOST = 32  # kernels drawn; beyond it those of largest effect
 MANY = 80  # molecules of a class above which single points are not drawn
 ALPHA = 0.05
 FORMS = {
-    "activation": "correlation with the activations before",
-    "input": "correlation with the input field",
+    "activation": "layer activations",
+    "input": "input field",
 }
-Panels = dict[str, tuple[pd.DataFrame, pd.DataFrame]]  # network: (correlations, tests)
 
 
 def tabulate(sources: Sources, form: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -40,7 +39,7 @@ def tabulate(sources: Sources, form: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     )
     tables = []
     for table in (correlations, tests):
-        chosen = table.assign(network=table["network"] if "network" in table else "trained")
+        chosen = table.assign(network=table.get("network", "trained"))
         tables.append(chosen[chosen["form"] == form].reset_index(drop=True))
     return tables[0], tables[1]
 
@@ -61,7 +60,7 @@ def draw(correlations: pd.DataFrame, tests: pd.DataFrame, form: str, settings: F
         _distributions(axes, correlations[correlations["network"] == network], kernels, settings)
         axes.set_ylim(low - room, high + room)
         axes.set_ylabel("largest r")
-        axes.set_title(f"{network} network: {FORMS[form]}")
+        axes.set_title(f"{network} network, {FORMS[form]}")
         panel_letter(axes, letter)
     _legend(panels[0], correlations[correlations["network"] == networks[0]], settings)
     _effects(panels[-1], tests, networks, kernels)
@@ -112,9 +111,7 @@ def _legend(axes: Axes, table: pd.DataFrame, settings: FiguresSettings) -> None:
         (0.0, settings.negative_name, settings.negative_colour),
     ):
         count = table.loc[table["label"] == label, "key"].nunique()
-        handles.append(
-            Line2D([], [], marker="s", linestyle="", color=colour, label=f"{name} (n = {count} molecules)")
-        )
+        handles.append(Line2D([], [], marker="s", linestyle="", color=colour, label=f"{name} (n = {count} molecules)"))
     axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.1)
 
 
@@ -125,7 +122,7 @@ def _effects(axes: Axes, tests: pd.DataFrame, networks: list[str], kernels: list
         for place, kernel in enumerate(kernels):
             if kernel not in by_kernel.index:
                 continue
-            effect, p = (float(by_kernel.loc[kernel, name]) for name in ("effect_size", "p_adjusted"))
+            effect, p = by_kernel.loc[[kernel], ["effect_size", "p_adjusted"]].to_numpy(dtype=float)[0]
             axes.plot([place + shift] * 2, [0, effect], color=colour, linewidth=0.8)
             axes.plot(
                 place + shift, effect, marker, color=colour, markersize=3.6, markeredgewidth=0.8,
@@ -143,7 +140,15 @@ def _effects(axes: Axes, tests: pd.DataFrame, networks: list[str], kernels: list
         handles.append(Line2D([], [], marker="x", linestyle="", color=GREEN, markeredgewidth=1.1, label=text))
     passed = int((first["p_adjusted"] < ALPHA).sum())
     handles.append(Line2D([], [], linestyle="", label=f"filled: adjusted p < {ALPHA:g} ({passed} of {len(first)})"))
-    axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=5, columnspacing=1.2, handlelength=1.6, borderaxespad=0.1)
+    axes.legend(
+        handles=handles,
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=5,
+        columnspacing=1.2,
+        handlelength=1.6,
+        borderaxespad=0.1,
+    )
     axes.set_ylim(-1.05, 1.05)
     axes.set_ylabel("Cliff's δ")
     axes.set_title("effect size")

@@ -18,7 +18,7 @@ COLUMNS = ["model", "scheme", "fold", "epoch", TRAIN, VALIDATION]
 
 
 def job_of(folder: Path) -> tuple[str, str, int]:
-    """Return model, scheme and fold of a training job from the name of its folder, `<model>-<scheme>-fold<k>-<hash>`."""
+    """Return model, scheme and fold from the name of a training job's folder, `<model>-<scheme>-fold<k>-<hash>`."""
     parts = folder.name.rsplit("-", 3)
     if len(parts) != 4 or not parts[2].startswith("fold"):
         raise DataFormatError(
@@ -74,7 +74,7 @@ def _panel(axes: Axes, curves: pd.DataFrame) -> None:
         valid = fold.dropna(subset=[VALIDATION])
         if valid.empty:
             continue
-        best = valid.loc[valid[VALIDATION].idxmin()]
+        best = valid.iloc[int(valid[VALIDATION].to_numpy().argmin())]
         last = valid.iloc[-1]
         gaps.append(float(last[VALIDATION] - last[TRAIN]))
         axes.plot(best["epoch"], best[VALIDATION], "o", color=VERMILLION, markersize=3.2)

@@ -6,7 +6,20 @@ from decar.config import Study
 from decar.figures.performance import in_order, read_metrics
 from decar.figures.sources import Sources, read_columns
 
-INDEX = ["row", "id", "name", "raw", "status", "reason", "message", "key", "smiles", "charge", "multiplicity", "inchikey"]
+INDEX = [
+    "row",
+    "id",
+    "name",
+    "raw",
+    "status",
+    "reason",
+    "message",
+    "key",
+    "smiles",
+    "charge",
+    "multiplicity",
+    "inchikey",
+]
 QUALITY = [
     "num_conformers", "num_electrons", "energy_hartree", "gap_ev", "dipole_debye", "electron_count_error", "num_voxels",
     "wall_seconds", "content_hash",
@@ -14,7 +27,7 @@ QUALITY = [
 
 
 def molecule_table(study: Study, sources: Sources) -> pd.DataFrame:
-    """Return a row a row of the user's table, in its order, with `label`, QUALITY, `stage` (that failed) and `p:<model>`.
+    """Return a row a row of the user's table, in its order: `label`, QUALITY, `stage` (that failed), `p:<model>`.
 
     `p:<model>` is the probability of the positive class when the molecule was in the test fold (scheme of
     `interpret.scheme`), so that no molecule is predicted by a network that was trained on it.

@@ -1,5 +1,7 @@
 """All molecules on a page: structure, name, label, and the figures a chemist checks first."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -45,20 +47,18 @@ def _cell(axes: Axes, row: dict[str, object], models: list[str], settings: Figur
     axes.set_xlim(0, 220)
     axes.add_patch(Rectangle((0, 133), 220, 1.6, color=colour, linewidth=0))
     name = str(row["name"]) if isinstance(row["name"], str) and row["name"] else str(row["id"])
-    text = {"ha": "left", "va": "center", "fontsize": 6.0}
-    axes.text(0, 145, _short(name), fontweight="bold", color=BLACK, **text)  # type: ignore[arg-type]
-    axes.text(220, 145, str(row["label_text"]), color=colour, **{**text, "ha": "right"})  # type: ignore[arg-type]
+    left: dict[str, Any] = {"ha": "left", "va": "center", "fontsize": 6.0}
+    right = {**left, "ha": "right"}
+    axes.text(0, 145, _short(name), fontweight="bold", color=BLACK, **left)
+    axes.text(220, 145, str(row["label_text"]), color=colour, **right)
     if row["status"] != "ok":
-        axes.text(0, 163, f"{row['status']}: {readable(str(row['reason'] or ''))}", color=GREY, **text)  # type: ignore[arg-type]
+        axes.text(0, 163, f"{row['status']}: {readable(str(row['reason'] or ''))}", color=GREY, **left)
         return
-    axes.text(0, 163, f"E {_number(row['energy_hartree'], '.4f')}", color=BLACK, **text)  # type: ignore[arg-type]
-    axes.text(  # type: ignore[call-overload]
-        220, 163, f"μ {_number(row['dipole_debye'], '.2f')} D", color=BLACK, **{**text, "ha": "right"}
-    )
-    axes.text(0, 181, f"gap {_number(row['gap_ev'], '.2f')} eV", color=BLACK, **text)  # type: ignore[arg-type]
+    axes.text(0, 163, f"E {_number(row['energy_hartree'], '.4f')}", color=BLACK, **left)
+    axes.text(220, 163, f"μ {_number(row['dipole_debye'], '.2f')} D", color=BLACK, **right)
+    axes.text(0, 181, f"gap {_number(row['gap_ev'], '.2f')} eV", color=BLACK, **left)
     if models:
-        value = f"p {_number(row[models[0]], '.2f')}"
-        axes.text(220, 181, value, color=BLACK, **{**text, "ha": "right"})  # type: ignore[call-overload]
+        axes.text(220, 181, f"p {_number(row[models[0]], '.2f')}", color=BLACK, **right)
 
 
 def _short(name: str, most: int = 22) -> str:

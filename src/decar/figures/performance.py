@@ -9,7 +9,15 @@ from decar.config import FiguresSettings, Study
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, read_columns
 from decar.figures.style import (
-    BLACK, GREY, MARKER_OF_ROLE, PAGE, ROLES, colours, new_figure, panel_letter, readable,
+    BLACK,
+    GREY,
+    MARKER_OF_ROLE,
+    PAGE,
+    ROLES,
+    colours,
+    new_figure,
+    panel_letter,
+    readable,
 )  # fmt: skip
 
 COLUMNS = ["model", "role", "scheme", "metric", "value", "low", "high", "n"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 LIGHT = np.array([-0.45, 0.55, 0.70]) / np.linalg.norm([-0.45, 0.55, 0.70])
-HALF = (LIGHT + [0.0, 0.0, 1.0]) / np.linalg.norm(LIGHT + [0.0, 0.0, 1.0])
+HALF = (LIGHT + np.array([0.0, 0.0, 1.0])) / np.linalg.norm(LIGHT + np.array([0.0, 0.0, 1.0]))
 AMBIENT, DIFFUSE, SPECULAR, SHININESS = 0.42, 0.62, 0.30, 40.0
 
 

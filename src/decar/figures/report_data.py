@@ -1,6 +1,7 @@
 """What the report says, as plain rows and sentences: the template only lays it out."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -54,12 +55,14 @@ def summary_sentences(study: Study, table: pd.DataFrame, metrics: pd.DataFrame) 
     """Return the summary: what came out of the table, and how well the explained network does beside its rivals."""
     counts = table["status"].value_counts()
     clouds = int(table.loc[table["status"] == "ok", "energy_hartree"].notna().sum())
-    level = f"{study.quantum.method.upper()}/{study.quantum.basis}"
-    sentences = [
-        f"Of {len(table)} rows of {study.molecules.table.name}, {clouds} became molecules with an electron cloud ({level}, "
-        f"voxels of {study.fields.spacing_angstrom:g} Å); {_count(counts, 'failed')} failed and "
-        f"{_count(counts, 'duplicate')} repeat another row."
-    ]
+    basis = study.quantum.basis
+    level = f"{study.quantum.method.upper()}/{basis.upper() if basis[0].isdigit() else basis}"
+    first = (
+        f"Of {len(table)} rows of {study.molecules.table.name}, {clouds} became molecules with an electron cloud "
+        f"({level}, voxels of {study.fields.spacing_angstrom:g} Å). Failed: {_count(counts, 'failed')}; repeating "
+        f"another row: {_count(counts, 'duplicate')}."
+    )
+    sentences = [first]
     area = metrics[(metrics["metric"] == "auroc") & (metrics["scheme"] == study.interpret.scheme)]
     own = area[area["model"] == study.interpret.model]
     if own.empty or pd.isna(own.iloc[0]["value"]):
@@ -102,7 +105,13 @@ def _tiles(study: Study, table: pd.DataFrame, metrics: pd.DataFrame) -> list[Row
     ]  # fmt: skip
     error = ok["electron_count_error"].abs().max()
     if pd.notna(error):
-        tiles.append({"value": f"{error:.0e}", "name": "electrons", "detail": "largest error of an electron count"})
+        tiles.append(
+            {
+                "value": f"{error:.0e}".replace("-", "−"),
+                "name": "electrons",
+                "detail": "largest error of an electron count",
+            }
+        )
     own = metrics[(metrics["metric"] == "auroc") & (metrics["model"] == study.interpret.model)]
     for _, row in own.iterrows():
         interval = f"[{row['low']:.2f}, {row['high']:.2f}], n = {int(row['n'])}"
@@ -140,15 +149,9 @@ def performance_rows(metrics: pd.DataFrame) -> list[Row]:
     for scheme, of_scheme in metrics.groupby("scheme", sort=True):
         best = of_scheme.groupby("metric")["value"].max()
         for model in in_order(of_scheme):
-            part = of_scheme[of_scheme["model"] == model].set_index("metric")
-            cells = []
-            for metric in METRICS:
-                known = metric in part.index and pd.notna(part.loc[metric, "value"])
-                cells.append({
-                    "value": f"{part.loc[metric, 'value']:.2f}" if known else "–",
-                    "interval": f"{part.loc[metric, 'low']:.2f} to {part.loc[metric, 'high']:.2f}" if known else "",
-                    "best": bool(known and part.loc[metric, "value"] == best[metric]),
-                })  # fmt: skip
+            part = of_scheme[of_scheme["model"] == model]
+            by_metric = {str(row["metric"]): row for row in part.to_dict("records")}
+            cells = [_cell(by_metric.get(metric), best.get(metric)) for metric in METRICS]
             rows.append({
                 "scheme": scheme, "model": readable(model), "role": part["role"].iloc[0], "n": int(part["n"].max()),
                 "cells": cells,
@@ -156,12 +159,19 @@ def performance_rows(metrics: pd.DataFrame) -> list[Row]:
     return rows
 
 
+def _cell(row: Mapping[Any, Any] | None, best: object) -> Row:
+    if row is None or pd.isna(row["value"]):
+        return {"value": "–", "interval": "", "best": False}
+    interval = f"{row['low']:.2f} to {row['high']:.2f}".replace("-", "−")
+    return {"value": f"{row['value']:.2f}".replace("-", "−"), "interval": interval, "best": row["value"] == best}
+
+
 def training_rows(sources: Sources) -> list[Row]:
-    """Return a row a network and split: folds, epochs, loss of the kept checkpoint, gap at the end (means over folds)."""
+    """Return a row a network and split: folds, epochs, losses of the kept checkpoint, gap at the end (means)."""
     rows = []
     for (model, scheme), part in learning_curves(sources).groupby(["model", "scheme"], sort=True):
         folds = [fold for _, fold in part.groupby("fold")]
-        best = [fold.loc[fold[VALIDATION].idxmin()] for fold in folds]
+        best = [fold.iloc[int(fold[VALIDATION].to_numpy().argmin())] for fold in folds]
         gaps = [float(fold.iloc[-1][VALIDATION] - fold.iloc[-1][TRAIN]) for fold in folds]
         rows.append({
             "model": readable(str(model)), "scheme": scheme, "folds": len(folds),
@@ -181,10 +191,12 @@ def _molecule(study: Study, row: Row, models: list[str]) -> Row:
     except InputMoleculeError:
         structure = ""
     forms = {
-        "energy_hartree": ".5f", "gap_ev": ".2f", "dipole_debye": ".2f", "electron_count_error": ".1e",
-        "num_electrons": ".0f", "wall_seconds": ".0f",
+        "energy_hartree": ".5f", "gap_ev": ".2f", "dipole_debye": ".2f", "electron_count_error": "+.0e",
     }  # fmt: skip
     figures = {name: _number(row[name], form) for name, form in forms.items()}
+    if row["electron_count_error"] is not None:
+        value, text = figures["electron_count_error"]
+        figures["electron_count_error"] = (value, f"{text} of {row['num_electrons']:.0f}")
     reason = readable(row["reason"]) if row["status"] == "failed" and row["reason"] else ""
     return {
         **row, **figures, "structure": structure, "label": label_text(study, row["label"]), "reason": reason,

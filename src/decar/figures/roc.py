@@ -22,6 +22,10 @@ def tabulate(sources: Sources) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:  # noqa: ARG001
     """Draw a square panel a split; the legend carries AUROC [interval] of the positive class."""
+    if table.empty:
+        figure = new_figure(PAGE / 2, 1.2)
+        figure.text(0.5, 0.5, "no curve: the tested molecules are all of one class", ha="center", color=GREY)
+        return figure
     schemes = sorted(table["scheme"].unique())
     colour = colours(in_order(table))
     figure = new_figure(min(PAGE, 3.45 * len(schemes)), 4.0)

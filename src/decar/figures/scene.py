@@ -57,9 +57,7 @@ def stick(start: NDArray[Any], end: NDArray[Any], radius: float, colour: str, si
     angle = np.linspace(0, 2 * np.pi, sides + 1)
     ring = np.cos(angle)[:, None] * across + np.sin(angle)[:, None] * third
     vertices = np.concatenate([start + radius * ring, end + radius * ring])
-    return Mesh(
-        vertices, np.concatenate([ring, ring]), _paint(colour, len(vertices)), _strip(2, sides + 1)
-    )
+    return Mesh(vertices, np.concatenate([ring, ring]), _paint(colour, len(vertices)), _strip(2, sides + 1))
 
 
 def _paint(colour: str, count: int) -> Floats:
@@ -112,7 +110,7 @@ def isosurface(
     if refine > 1:
         logarithm = zoom(logarithm, [new / old for new, old in zip(fine, field.shape)], order=3, mode="nearest")
     step = spacing / refine
-    vertices, faces, normals, _ = marching_cubes(
+    vertices, faces, normals, _ = marching_cubes(  # type: ignore[no-untyped-call]
         logarithm, level=float(np.log(isovalue)), spacing=(step, step, step), gradient_direction="ascent"
     )
     return Mesh(

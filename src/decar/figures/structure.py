@@ -16,10 +16,10 @@ from decar.errors import InputMoleculeError
 
 _TOKEN = re.compile(r"[MLQCZ]|-?\d+(?:\.\d+)?")
 _CODES = {
-    "M": [Outline.MOVETO],
-    "L": [Outline.LINETO],
-    "Q": [Outline.CURVE3] * 2,
-    "C": [Outline.CURVE4] * 3,
+    "M": [int(Outline.MOVETO)],
+    "L": [int(Outline.LINETO)],
+    "Q": [int(Outline.CURVE3)] * 2,
+    "C": [int(Outline.CURVE4)] * 3,
 }
 
 
@@ -101,7 +101,7 @@ def _strokes(svg: str) -> list[_Stroke]:
         while place < len(tokens):
             if tokens[place] == "Z":
                 vertices.append(vertices[-1])
-                codes.append(Outline.CLOSEPOLY)
+                codes.append(int(Outline.CLOSEPOLY))
                 place += 1
                 continue
             if tokens[place] in _CODES:

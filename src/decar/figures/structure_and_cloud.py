@@ -111,9 +111,7 @@ def _label_elements(axes: Axes, cloud: Cloud) -> None:
             [], [], "o", color=element_colour(number), markeredgecolor=GREY, markeredgewidth=0.5,
             label=GetPeriodicTable().GetElementSymbol(number),
         )  # fmt: skip
-    axes.legend(
-        loc="upper right", ncols=4, handletextpad=0.1, columnspacing=0.9, borderaxespad=0.2, labelcolor=BLACK
-    )
+    axes.legend(loc="upper right", ncols=4, handletextpad=0.1, columnspacing=0.9, borderaxespad=0.2, labelcolor=BLACK)
 
 
 def table(cloud: Cloud, settings: FiguresSettings) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """One style for every figure: column widths of a journal, a font that matplotlib ships, colour-blind safe colours.
 
-Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), told apart with any common colour vision and, where
-it matters, also by marker or line style, so that a grey print can be read.
+Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), told apart with any common colour vision; where
+it matters, marker or line style differ, too, so that a grey print can be read.
 """
 
 from collections.abc import Iterator, Sequence
@@ -89,11 +89,11 @@ def panel_letter(axes: Axes, letter: str) -> None:
     """Write the panel's letter, bold, at the upper left corner outside the axes."""
     axes.annotate(
         letter, (0, 1), (-22, 6), xycoords="axes fraction", textcoords="offset points",
-        fontsize=9, fontweight="bold", va="bottom", ha="left", annotation_clip=False,
+        fontsize=9, fontweight="bold", va="baseline", ha="left", annotation_clip=False,
     )  # fmt: skip
 
 
 def readable(name: str) -> str:
     """Return a name of a table as words: `balanced_accuracy` -> `balanced accuracy`; acronyms in capitals."""
     special = {"auroc": "AUROC", "mcc": "MCC", "lightgbm_ecfp4": "LightGBM on ECFP4", "atom_counts": "atom counts"}
-    return special.get(name, name.replace("_", " "))
+    return special.get(name, name.replace("_", " ").replace("smiles", "SMILES"))

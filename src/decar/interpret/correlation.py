@@ -10,9 +10,11 @@ w are the weights of kernel k turned by R, a(p) the patch of the layer's input a
 channels and voxels together. Patches are formed explicitly and centred before they are squared (two passes): the
 variance of a nearly constant patch would drown in rounding as a difference of local sums.
 
-A patch counts only when it lies wholly inside the box (the zeros outside are no part of the molecule), and when its
-variance is above 1e-6 of the molecule's largest one: in vacuum the activations are constant but for the rounding of
-single precision, whose shape means nothing.
+Positions are those of the network: the kernel is centred on each voxel inside the box, and what lies outside is zero.
+
+A patch counts only when its variance reaches a share of the molecule's largest one. Pearson's r does not see how faint a
+patch is: without this, half of the best matches lie in the outermost, nearly empty voxels (measured on real densities at
+0.35 angstrom), every molecule reaches the same r there, and a larger box alone raises it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,10 +23,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from decar.dataset.rotations import IDENTITY, Rotation
+from decar.dataset.rotations import Rotation
 from decar.record import Array
 
-VARIANCE_FLOOR = 1e-6
+ROUNDING = 1e-12  # relative, in squares: activations are single precision
 BLOCK_BYTES = 2**28
 
 
@@ -32,8 +34,8 @@ BLOCK_BYTES = 2**28
 class Match:
     """The best correlation of each kernel, and where it was found.
 
-    `correlation` [kernel], NaN where no patch counts; `position` [kernel, 3], the lowest corner of the patch in voxels
-    of the activation, -1 where there is none; `rotation` [kernel], the index of the rotation.
+    `correlation` [kernel], NaN where no patch counts; `position` [kernel, 3], the voxel of the activation that
+    the kernel is centred on, -1 where there is none; `rotation` [kernel], the index of the rotation, likewise.
     """
 
     correlation: Array
@@ -42,18 +44,21 @@ class Match:
 
 
 def best_match(
-    activation: Array, mask: Array, kernels: Array, rotations: Sequence[Rotation] = (IDENTITY,)
-) -> Match:  # fmt: skip
-    """Return r_k of kernels [kernel, channel, k, k, k]; activation [channel, x, y, z], mask [x, y, z], 0 outside."""
-    size = kernels.shape[-1]
+    activation: Array, mask: Array, kernels: Array, rotations: Sequence[Rotation], min_variance: float
+) -> Match:
+    """Return r_k of kernels [kernel, channel, k, k, k], k odd; activation [channel, x, y, z], mask [x, y, z], 0 outside.
+
+    `min_variance` is the least variance of a patch that counts, as a share of the largest one.
+    """
     turned = np.stack([centred_kernels(rotation.apply(kernels)) for rotation in rotations])
     weights = turned.reshape(-1, turned[0, 0].size)  # [rotation and kernel, element]
     correlation = np.full(len(weights), -np.inf)
     position = np.full((len(weights), 3), -1)
-    starts = _inside(mask, size)
-    floor = VARIANCE_FLOOR * max((square.max() for _, _, square in _patches(activation, starts, size)), default=0.0)
-    for corners, patches, square in _patches(activation, starts, size):
-        counted = square > floor
+    centres = np.argwhere(np.asarray(mask) != 0)
+    size = kernels.shape[-1]
+    floor = min_variance * max((square.max() for _, _, square in _patches(activation, centres, size)), default=0.0)
+    for places, patches, square in _patches(activation, centres, size):
+        counted = (square >= floor) & (square > 0)
         if not counted.any():
             continue
         values = weights @ (patches[counted] / np.sqrt(square[counted])[:, None]).T
@@ -61,7 +66,7 @@ def best_match(
         highest = values[np.arange(len(values)), best]
         better = highest > correlation
         correlation[better] = highest[better]
-        position[better] = corners[counted][best[better]]
+        position[better] = places[counted][best[better]]
     return _over_rotations(correlation, position, len(rotations), len(kernels))
 
 
@@ -88,24 +93,19 @@ def _over_rotations(correlation: Array, position: Array, num_rotations: int, num
     )
 
 
-def _inside(mask: Array, size: int) -> Array:
-    """Return the lowest corners [patch, 3] of the patches that lie wholly inside the mask."""
-    if min(mask.shape) < size:
-        return np.empty((0, 3), dtype=np.int64)
-    windows = sliding_window_view(np.asarray(mask) != 0, (size, size, size))
-    return np.argwhere(windows.all(axis=(3, 4, 5)))
-
-
-def _patches(activation: Array, corners: Array, size: int) -> Iterator[tuple[Array, Array, Array]]:
-    """Yield blocks of (corners [n, 3], centred patches [n, element] float64, their sums of squares [n])."""
-    if len(corners) == 0:
-        return
-    windows = sliding_window_view(activation, (size, size, size), axis=(1, 2, 3))
+def _patches(activation: Array, centres: Array, size: int) -> Iterator[tuple[Array, Array, Array]]:
+    """Yield blocks of (centres [n, 3], centred patches [n, element] float64, their sums of squares [n])."""
+    margin = size // 2
+    padded = np.pad(activation, [(0, 0)] + [(margin, margin)] * 3)
+    windows = sliding_window_view(padded, (size, size, size), axis=(1, 2, 3))
     num_elements = len(activation) * size**3
     block = max(1, BLOCK_BYTES // (8 * num_elements))
-    for start in range(0, len(corners), block):
-        part = corners[start : start + block]
+    for start in range(0, len(centres), block):
+        part = centres[start : start + block]
         patches = windows[:, part[:, 0], part[:, 1], part[:, 2]].swapaxes(0, 1)  # [n, channel, k, k, k]
         flat = patches.reshape(len(part), num_elements).astype(np.float64)
         flat -= flat.mean(axis=1, keepdims=True)
-        yield part, flat, np.square(flat).sum(axis=1)
+        # Of a patch that is constant but for rounding nothing is left.
+        square = np.square(flat).sum(axis=1)
+        level = np.square(patches.reshape(len(part), -1), dtype=np.float64).sum(axis=1)
+        yield part, flat, np.where(square > ROUNDING * level, square, 0.0)

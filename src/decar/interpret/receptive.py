@@ -30,8 +30,6 @@ from torch.nn import functional
 from decar.models.published import ConvolutionLayer, PublishedNetwork
 from decar.record import Array
 
-VARIANCE_FLOOR = 1e-6  # of the molecule's largest patch variance, as in decar.interpret.correlation
-
 
 @dataclass(frozen=True)
 class LinearStack:
@@ -80,11 +78,12 @@ def _compose(kernels: tuple[Tensor, ...], scales: tuple[Tensor, ...]) -> Tensor:
     return field
 
 
-def field_correlation(stack: LinearStack, voxels: Array) -> Array:
+def field_correlation(stack: LinearStack, voxels: Array, min_variance: float) -> Array:
     """Return the largest correlation of each kernel's receptive field [kernel], without rotations.
 
-    `voxels` [channel, x, y, z] is the normalised field; its box is a multiple of the stride. NaN where no patch has a
-    variance (an empty box) or the receptive field is constant.
+    `voxels` [channel, x, y, z] is the normalised field; its box is a multiple of the stride. `min_variance` is the
+    least variance of a patch that counts, as a share of the largest one. NaN where no patch has a variance (an empty box)
+    or the receptive field is constant.
     """
     size = stack.kernels[0].shape[-1]
     padding = (size // 2) * (2 * stack.stride - 1)  # what the zero padding of all layers adds up to
@@ -97,7 +96,7 @@ def field_correlation(stack: LinearStack, voxels: Array) -> Array:
     mean = stack.fields.mean(dim=(1, 2, 3, 4))
     norm = (stack.fields - mean.view(-1, 1, 1, 1, 1)).square().sum(dim=(1, 2, 3, 4)).sqrt()
     covariance = response - mean.view(1, -1, 1, 1, 1) * sums
-    counted = scatter > VARIANCE_FLOOR * scatter.max()
+    counted = (scatter >= min_variance * scatter.max()) & (scatter > 0)
     values = covariance / (norm.view(1, -1, 1, 1, 1) * scatter.clamp_min(torch.finfo(torch.float64).tiny).sqrt())
     best = values.masked_fill(~counted, -torch.inf).amax(dim=(0, 2, 3, 4)).numpy()
     return np.where(np.isfinite(best), np.clip(best, -1.0, 1.0), np.nan)

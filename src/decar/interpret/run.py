@@ -56,7 +56,8 @@ def interpret(
     untrained.initialise(derive_seed(study.seed, "interpret", "untrained", study.interpret.model))
     networks = {"trained": network, "untrained": untrained.eval()}
     stacks = {name: linear_stack(member, member.num_layers) for name, member in networks.items()}
-    rotations = ROTATIONS[study.interpret.rotations]
+    chosen, least = study.interpret, study.interpret.min_patch_variance
+    rotations = ROTATIONS[chosen.rotations]
     subset = dict(zip(dataset.rows["key"], dataset.rows["subset"]))
     parts: list[pd.DataFrame] = []
     for index in range(len(dataset)):
@@ -64,8 +65,8 @@ def interpret(
         voxels = padded(sample["voxels"].numpy(), network.total_stride)
         for name, member in networks.items():
             values = {
-                "activation": activation_correlation(member, voxels, rotations, study.interpret.rotated),
-                "input": input_correlation(stacks[name], voxels, rotations),
+                "activation": activation_correlation(member, voxels, rotations, chosen.rotated, least),
+                "input": input_correlation(stacks[name], voxels, rotations, least),
             }
             for form, correlation in values.items():
                 parts.append(_rows(form, name, correlation).assign(
@@ -78,9 +79,12 @@ def interpret(
 
 
 def activation_correlation(
-    network: PublishedNetwork, voxels: Array, rotations: Sequence[Rotation], rotated: str = "molecule"
+    network: PublishedNetwork, voxels: Array, rotations: Sequence[Rotation], rotated: str, min_variance: float
 ) -> Array:
-    """Return r_k [kernel] of the last layer's kernels for normalised voxels [channel, x, y, z]."""
+    """Return r_k [kernel] of the last layer's kernels for normalised voxels [channel, x, y, z].
+
+    `rotated` is `molecule` or `kernel`: to which of them the rotations are applied.
+    """
     layer = network.num_layers
     kernels = network.kernels(layer).detach().cpu().numpy()
     of_molecule, of_kernel = (rotations, (IDENTITY,)) if rotated == "molecule" else ((IDENTITY,), rotations)
@@ -91,13 +95,13 @@ def activation_correlation(
         with torch.inference_mode():
             activation = network.activations(x, mask, layer)[0].numpy()
             inside = network.activation_mask(mask, layer)[0, 0].numpy()
-        found.append(best_match(activation, inside, kernels, of_kernel).correlation)
+        found.append(best_match(activation, inside, kernels, of_kernel, min_variance).correlation)
     return highest(found)
 
 
-def input_correlation(stack: LinearStack, voxels: Array, rotations: Sequence[Rotation]) -> Array:
+def input_correlation(stack: LinearStack, voxels: Array, rotations: Sequence[Rotation], min_variance: float) -> Array:
     """Return r_k [kernel] of the linearised receptive fields for normalised voxels [channel, x, y, z]."""
-    return highest([field_correlation(stack, rotation.apply(voxels)) for rotation in rotations])
+    return highest([field_correlation(stack, rotation.apply(voxels), min_variance) for rotation in rotations])
 
 
 def highest(values: Sequence[Array]) -> Array:
@@ -117,9 +121,7 @@ def over_conformers(correlations: pd.DataFrame) -> pd.DataFrame:
     """Return one row a form, network, kernel and molecule: the mean over its conformers by weight."""
     known = correlations.loc[correlations["correlation"].notna()]
     group = ["form", "network", "kernel", "key", "label", "subset"]
-    sums = (
-        known.assign(product=known["correlation"] * known["weight"]).groupby(group)[["product", "weight"]].sum()
-    )  # fmt: skip
+    sums = known.assign(product=known["correlation"] * known["weight"]).groupby(group)[["product", "weight"]].sum()
     mean = (sums["product"] / sums["weight"]).rename("correlation")
     every = correlations[group].drop_duplicates().sort_values(group)
     return every.merge(mean.reset_index(), on=group, how="left").reset_index(drop=True)

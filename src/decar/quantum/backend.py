@@ -88,7 +88,7 @@ class Backend(Protocol):
         """Return the wavefunction with its quality figures.
 
         `quality` holds num_electrons_quadrature, s_squared (and s_squared_exact), gap_hartree, num_cycles,
-        is_converged, is_stable (None where it was not analysed), and attempts: one entry for each thing tried.
+        is_converged, is_stable and is_stable_to_spin (None where not analysed), and attempts: an entry a thing tried.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 iodata states coefficients for normalised primitives and functions of norm one; a record has neither, so each shell is
 divided by the norms of its primitives and each function's orbital coefficients multiplied by its own norm.
+QCSchema JSON, which iodata does not write in full, is in `export_qcschema`.
 """
 
 import re
@@ -12,56 +13,20 @@ import numpy as np
 from iodata import IOData, dump_one
 from iodata.basis import MolecularBasis, Shell
 from iodata.orbitals import MolecularOrbitals
-from scipy.special import factorial2, gamma
 
 from decar.atomic import atomic_path
-from decar.quantum.wavefunction import Basis, Floats, Wavefunction
+from decar.quantum.export_basis import cartesian_powers, function_norms, primitive_coefficients
+from decar.quantum.export_qcschema import export_qcschema
+from decar.quantum.wavefunction import Floats, Wavefunction
 
-
-def cartesian_powers(momentum: int) -> list[tuple[int, int, int]]:
-    """Return the powers (a, b, c) of a shell's Cartesian functions in the order of a record: lexical."""
-    return [(a, b, momentum - a - b) for a in range(momentum, -1, -1) for b in range(momentum - a, -1, -1)]
-
-
-def primitive_coefficients(basis: Basis) -> list[tuple[Floats, Floats]]:
-    """Return exponents and coefficients of normalised primitives, shell by shell.
-
-    The radial part r^l exp(-alpha r^2) has the norm N: N^-2 = Gamma(l + 3/2) / (2 (2 alpha)^(l + 3/2)).
-    """
-    shells, start = [], 0
-    for momentum, length in zip(basis.angular_momentum, basis.num_primitives):
-        exponents = basis.exponents[start : start + length]
-        half = float(momentum) + 1.5
-        norm = np.sqrt(2.0 * (2.0 * exponents) ** half / gamma(half))
-        shells.append((exponents, basis.coefficients[start : start + length] / norm))
-        start += int(length)
-    return shells
-
-
-def function_norms(basis: Basis) -> Floats:
-    """Return the norm of each basis function, given a radial norm of one.
-
-    Spherical functions and l < 2 have norm one; a Cartesian one of l >= 2 has
-    sqrt(4 pi (2a-1)!! (2b-1)!! (2c-1)!! / (2l+1)!!).
-    """
-    norms: list[float] = []
-    for momentum in basis.angular_momentum.tolist():
-        if momentum < 2 or not basis.is_cartesian:
-            norms.extend([1.0] * (2 * momentum + 1))
-            continue
-        for powers in cartesian_powers(momentum):
-            product = np.prod([float(factorial2(2 * power - 1)) if power else 1.0 for power in powers])
-            norms.append(float(np.sqrt(4.0 * np.pi * product / factorial2(2 * momentum + 1))))
-    return np.array(norms)
+__all__ = ["export_fchk", "export_molden", "export_qcschema", "to_iodata"]
 
 
 def _conventions(highest: int) -> dict[tuple[int, str], list[str]]:
     """Return iodata's names of the functions of each shell in the order of a record."""
     names: dict[tuple[int, str], list[str]] = {}
     for momentum in range(highest + 1):
-        names[momentum, "c"] = [
-            "x" * a + "y" * b + "z" * c or "1" for a, b, c in cartesian_powers(momentum)
-        ]
+        names[momentum, "c"] = ["x" * a + "y" * b + "z" * c or "1" for a, b, c in cartesian_powers(momentum)]
         if momentum >= 2:
             sines = [f"s{m}" for m in range(momentum, 0, -1)]
             names[momentum, "p"] = [*sines, *[f"c{m}" for m in range(momentum + 1)]]
@@ -126,15 +91,15 @@ def export_fchk(wavefunction: Wavefunction, path: Path) -> None:
     with atomic_path(path) as temporary:
         dump_one(data, temporary, fmt="fchk")
         text = temporary.read_text(encoding="utf-8")
-        # iodata counts all functions as orbitals, and counts shells where the format has a switch (0 pure, 1 Cartesian).
+        # iodata counts every function as an orbital, and Cartesian shells where the format has a switch (0 or 1).
         switch = int(wavefunction.basis.is_cartesian)
-        for name, value in (
-            ("Number of independent functions", data.mo.norba),
-            ("Pure/Cartesian d shells", switch),
-            ("Pure/Cartesian f shells", switch),
-        ):
-            text = re.sub(rf"^({re.escape(name)} +I +)\d+$", lambda found, v=value: f"{found[1]}{v}", text, flags=re.M)
-        temporary.write_text(text, encoding="utf-8")
+        text = _with_scalar(text, "Number of independent functions", data.mo.norba)
+        text = _with_scalar(text, "Pure/Cartesian d shells", switch)
+        temporary.write_text(_with_scalar(text, "Pure/Cartesian f shells", switch), encoding="utf-8")
+
+
+def _with_scalar(text: str, name: str, value: int) -> str:
+    return re.sub(rf"(?m)^({re.escape(name)} +I +)\d+$", rf"\g<1>{value}", text)
 
 
 def _same_number(mo: Any) -> Any:

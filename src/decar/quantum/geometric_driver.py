@@ -8,6 +8,7 @@ criteria of Gaussian: GAU_LOOSE, GAU or GAU_TIGHT (GAU: 1e-6 hartree, 3e-4 and 4
 
 import logging
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -204,11 +205,13 @@ def _geometric() -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence geomeTRIC: it logs every step at level INFO, without newlines, to whatever handlers there are."""
+    """Silence geomeTRIC: it logs every step at level INFO, without newlines, and divides by zero at a minimum."""
     logger = logging.getLogger("geometric.nifty")
     was_disabled = logger.disabled
     logger.disabled = True
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"geometric\.")
+            yield
     finally:
         logger.disabled = was_disabled

@@ -45,7 +45,7 @@ class Level:
     quadrature_level: int  # PySCF's: radial and angular points by period, Becke partition, NWChem pruning
     convergence_hartree: float
     max_cycles: int
-    solvent_dielectric: float | None  # of ddCOSMO; None: gas phase
+    solvent_dielectric: float | None  # of C-PCM (doi 10.1021/jp9716997); None: gas phase
 
     @classmethod
     def from_settings(cls, settings: QuantumSettings) -> Self:
@@ -67,7 +67,7 @@ class Level:
         """Return the JSON-able statement that every record carries."""
         solvent = None
         if self.solvent_dielectric is not None:
-            solvent = {"model": "ddCOSMO", "dielectric": self.solvent_dielectric}
+            solvent = {"model": "C-PCM", "dielectric": self.solvent_dielectric}
         return {
             "label": self.label,
             "method": self.method,

@@ -80,6 +80,7 @@ def _optimise_one(
     settings = study.optimise
     atomic_numbers = atomic_numbers_of(graph)
     steps: list[dict[str, Any]] = []
+    check_geometry(graph, geometry)  # a start that is already another molecule would cost hundreds of steps
     for method in settings.methods:
         surface = surface_of(method, study, graph, geometry, molecule.charge, molecule.multiplicity)
         result = optimise_geometry(
@@ -94,8 +95,6 @@ def _optimise_one(
                 "trajectory_hartree": list(result.trajectory_hartree),
             }
         )
-        check_geometry(graph, geometry)
-    if not settings.methods:
         check_geometry(graph, geometry)
     if settings.frame == "principal_axes":
         geometry = principal_axes(atomic_numbers, geometry)

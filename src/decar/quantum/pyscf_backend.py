@@ -14,6 +14,7 @@ from decar.provenance import package_versions
 from decar.quantum.backend import System
 from decar.quantum.level import Level
 from decar.quantum.wavefunction import Floats, Wavefunction
+from decar.threads import limit_threads
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,10 @@ class PyscfBackend:
     @contextmanager
     def _running(self) -> Iterator[Any]:
         """Yield the module that uses PySCF, threads set; errors of the machine become ResourceError."""
-        from decar.quantum import pyscf_library, pyscf_scf  # noqa: PLC0415 - an engine is imported when first used
+        from decar.quantum import pyscf_scf  # noqa: PLC0415 - an engine is imported when first used
 
         try:
-            with pyscf_library.threads(self.num_threads):
+            with limit_threads(self.num_threads):
                 yield pyscf_scf
         except MemoryError as error:
             raise ResourceError(

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_info
 
 AVX2_ARCHITECTURES = {"Haswell", "Zen", "SkylakeX", "Cooperlake", "SapphireRapids"}
 KERNELS = "OPENBLAS_CORETYPE"
@@ -38,11 +38,4 @@ with _avx2_kernels():
     from pyscf import dft, gto, lib, scf
 
 
-@contextmanager
-def threads(number: int) -> Iterator[None]:
-    """Run PySCF and every BLAS with this many threads; wheels ignore OMP_NUM_THREADS in part."""
-    with threadpool_limits(limits=number), lib.with_omp_threads(number):
-        yield
-
-
-__all__ = ["dft", "gto", "lib", "pyscf", "scf", "threads"]
+__all__ = ["dft", "gto", "lib", "pyscf", "scf"]

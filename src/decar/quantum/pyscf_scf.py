@@ -44,7 +44,8 @@ def _mean_field(mole: Any, level: Level) -> Any:
     if level.fitting_basis is not None:
         mf = mf.density_fit(auxbasis=level.fitting_basis)
     if level.solvent_dielectric is not None:
-        mf = mf.DDCOSMO()
+        mf = mf.PCM()  # PySCF's ddCOSMO refuses Cartesian d functions
+        mf.with_solvent.method = "C-PCM"
         mf.with_solvent.eps = level.solvent_dielectric
     return mf
 
@@ -130,5 +131,6 @@ def _quality(solution: Solution, level: Level, system: System) -> dict[str, Any]
         "num_cycles": sum(int(attempt["num_cycles"]) for attempt in solution.attempts),
         "is_converged": True,
         "is_stable": solution.is_stable,
+        "is_stable_to_spin": solution.is_stable_to_spin,
         "attempts": solution.attempts,
     }

@@ -12,13 +12,13 @@ from decar.errors import DataFormatError
 from decar.quantum.wavefunction import Floats, Wavefunction
 
 ORTHONORMALITY = 1e-6
-ELECTRON_COUNT = 1e-3  # relative; quadrature level 0 of a small molecule is still better
+ELECTRON_COUNT = 1e-3  # relative error of the quadrature's count; level 0 is better than that
 
 
 def check_wavefunction(wavefunction: Wavefunction, where: object = None) -> None:
     """Raise DataFormatError at the first number of a record that cannot be right.
 
-    Finite values; array shapes; electrons of orbitals, nuclei and charge; C^T S C = 1; the quadrature's electron count.
+    Array shapes; finite values; electrons of orbitals, nuclei and charge; C^T S C = 1.
     """
     _check_shapes(wavefunction, where)
     for name, array in wavefunction.to_arrays("").items():
@@ -34,9 +34,6 @@ def check_wavefunction(wavefunction: Wavefunction, where: object = None) -> None
         error = float(np.abs(orbitals.T @ overlap @ orbitals - np.eye(orbitals.shape[1])).max())
         if error > ORTHONORMALITY:
             raise _wrong("the orbitals are not orthonormal", where, f"{error:.1e}", f"at most {ORTHONORMALITY:.0e}")
-    count = wavefunction.quality.get("num_electrons_quadrature")
-    if count is not None and abs(count - expected) > ELECTRON_COUNT * max(expected, 1.0):
-        raise _wrong("the quadrature does not find the electrons", where, count, expected)
 
 
 def overlap_matrix(wavefunction: Wavefunction) -> Floats:

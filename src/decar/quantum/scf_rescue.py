@@ -46,7 +46,8 @@ class Solution:
     mf: Any
     attempts: list[dict[str, Any]]
     num_electrons: float | None = None  # on the final quadrature, where the SCF counted them
-    is_stable: bool | None = None  # None: not analysed
+    is_stable: bool | None = None  # against rotations of its own kind; None: not analysed
+    is_stable_to_spin: bool | None = None  # a restricted one, against becoming unrestricted; None: not analysed
 
 
 def solve(make: Callable[[], Any], quadrature_level: int) -> Solution:
@@ -110,10 +111,12 @@ def _second_order(mf: Any, density: Any, quadrature_level: int) -> int:
         mf.grids = make_grids(mf.mol, quadrature_level)
     newton = mf.newton()
     newton.max_cycle = mf.max_cycle
+    steps: list[int] = []
+    newton.callback = lambda _: steps.append(1)  # called after each step, and once more at the end
     newton.kernel(dm0=density)
     for name in STATE:
         setattr(mf, name, getattr(newton, name))
-    return int(newton.cycles)
+    return len(steps) - 1
 
 
 def gap_hartree(mf: Any) -> float | None:
@@ -136,7 +139,7 @@ def _descend(solution: Solution, quadrature_level: int) -> None:
     """Follow internal instabilities downhill, each a recorded attempt, and note whether the last solution is stable."""
     mf = solution.mf
     for _ in range(MAX_DESCENTS):
-        orbitals, solution.is_stable = _rotated_orbitals(mf)
+        orbitals = _analyse(solution)
         if solution.is_stable:
             return
         before = {name: getattr(mf, name) for name in STATE}
@@ -148,20 +151,24 @@ def _descend(solution: Solution, quadrature_level: int) -> None:
                 setattr(mf, name, value)
             return
         solution.num_electrons = count
-    solution.is_stable = _rotated_orbitals(mf)[1]
+    _analyse(solution)
 
 
-def _rotated_orbitals(mf: Any) -> tuple[Any, bool]:
-    """Return orbitals turned along the lowest internal rotation, and whether none lowers the energy.
+def _analyse(solution: Solution) -> Any:
+    """Note the stability of a solution; return orbitals turned along the lowest rotation of its own kind.
 
     The sign of an eigenvalue of the Hessian needs no fine quadrature.
     """
+    mf = solution.mf
+    is_restricted = np.ndim(mf.mo_occ) == 1
     fine = getattr(mf, "grids", None)
     if fine is not None:
         mf.grids = make_grids(mf.mol, min(COARSE_LEVEL + 1, fine.level))
     try:
-        orbitals, _, is_stable, _ = mf.stability(internal=True, external=False, return_status=True)
+        orbitals, _, is_stable, is_stable_to_spin = mf.stability(external=is_restricted, return_status=True)
     finally:
         if fine is not None:
             mf.grids = fine
-    return orbitals, bool(is_stable)
+    solution.is_stable = bool(is_stable)
+    solution.is_stable_to_spin = bool(is_stable_to_spin) if is_restricted else None
+    return orbitals

@@ -11,7 +11,7 @@ from decar.errors import ConvergenceError, DataFormatError
 from decar.provenance import provenance
 from decar.quantum.backend import Backend, System, get_backend
 from decar.quantum.level import Level
-from decar.quantum.record_checks import check_wavefunction
+from decar.quantum.record_checks import ELECTRON_COUNT, check_wavefunction
 from decar.quantum.wavefunction import Wavefunction
 from decar.record import Record
 
@@ -74,6 +74,16 @@ def _single_point(
     )
     wavefunction = backend.single_point(system, level)
     check_wavefunction(wavefunction, where=molecule.key)
+    count, expected = wavefunction.quality["num_electrons_quadrature"], wavefunction.num_electrons
+    if abs(count - expected) > ELECTRON_COUNT * max(expected, 1.0):
+        raise ConvergenceError(
+            "the quadrature does not find the electrons",
+            reason="inaccurate_quadrature",
+            seen=count,
+            expected=expected,
+            remedy="raise quantum.quadrature_level",
+            attempts=wavefunction.quality["attempts"],
+        )
     return wavefunction
 
 

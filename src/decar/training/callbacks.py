@@ -5,7 +5,6 @@ The rows travel inside the checkpoint, so the log of a resumed training is that 
 
 import math
 import pickle
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -114,7 +113,7 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     """Read a checkpoint of this package; raises DataFormatError when it is damaged."""
     try:
         content: Mapping[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
         raise DataFormatError(
             "the checkpoint cannot be read", where=path, seen=str(error),
             remedy="delete the folder checkpoints: training begins anew",

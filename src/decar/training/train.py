@@ -3,7 +3,8 @@
 import logging
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,6 @@ def train(
     """
     settings = study.training.models[model_name]
     torch.set_num_threads(study.training.threads)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no banner about hardware
     make = partial(_dataset, study, settings, dataset_folder, shards_folder, scheme, fold)
     training, validation, everything = make("train", augmented=True), make("validation"), make(None)
     class_weights = _class_weights(study, training)
@@ -76,13 +76,13 @@ def train(
     module = FoldModule(network, study.training, class_weights, seed)
     log = EpochLog(output / "metrics.csv", study.training, report)
     checkpoints = output / "checkpoints"
-    trainer = _trainer(study, world_size, num_nodes, show_progress, [*callbacks, log, Checkpoints(checkpoints, log)])
     loaders = partial(
         Loaders, batch_size=study.training.batch_size, stride=network.total_stride, seed=seed, num_workers=num_workers
     )
-    with warnings.catch_warnings():
-        # The number of loader workers is the caller's choice.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    with _quiet():
+        trainer = _trainer(
+            study, world_size, num_nodes, show_progress, [*callbacks, log, Checkpoints(checkpoints, log)]
+        )
         rows = _fit(trainer, module, loaders(training, validation), checkpoints, log, report)
         module.load_state_dict(read_checkpoint(checkpoints / BEST)["state_dict"])
         trainer.validate(module, datamodule=loaders(None, everything), verbose=False)
@@ -92,6 +92,21 @@ def train(
         metadata = _metadata(study, model_name, scheme, fold, everything, rows, module.evaluated)
         save_package(output / "model", network, metadata)
     trainer.strategy.barrier()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what Lightning says of the hardware, of choices that are the caller's, and of its own use of torch."""
+    banner = logging.getLogger("lightning.pytorch")
+    level = banner.level
+    banner.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in (".*does not have many workers", ".*`srun` command is available", ".*LeafSpec"):
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        banner.setLevel(level)
 
 
 def _dataset(
