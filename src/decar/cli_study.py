@@ -74,8 +74,8 @@ def import_(
 
     if source != "chemtastesdb":
         raise typer.BadParameter(f"{source!r} is not known; known: chemtastesdb")
-    report = import_chemtastesdb(file, output)
-    table = Table("what", "count", "what it means for a study")
+    report = import_chemtastesdb(file, output, console.print)
+    table = Table("in the published table", "count")
     for row in report.rows():
         table.add_row(*(str(cell) for cell in row))
     console.print(table)

@@ -95,7 +95,7 @@ class QuantumSettings(Section):
     )
     convergence_hartree: Positive = Field(1e-6, description="Energy change at which the SCF is converged.")
     max_cycles: Count = Field(60, description="SCF cycles of one attempt of the rescue ladder.")
-    solvent_dielectric: Positive | None = Field(None, description="Dielectric constant of C-PCM, or null for the gas phase.")
+    solvent_dielectric: Positive | None = Field(None, description="Dielectric constant of C-PCM, or null for gas.")
 
 
 class FieldsSettings(Section):
@@ -213,7 +213,7 @@ class InterpretSettings(Section):
         "or the last `kernel` alone.",
     )
     min_patch_variance: Annotated[float, Field(ge=1e-6, lt=1)] = Field(
-        0.01,
+        0.1,
         description="Least variance of a patch that counts, as a share of the molecule's largest: "
         "fainter ones are vacuum.",
     )

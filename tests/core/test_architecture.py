@@ -19,7 +19,12 @@ STAGE_CODE = {
     "molecules": ["molecules/standardise.py", "molecules/identity.py"],
     "conformers": ["molecules/conformers.py", "molecules/force_field.py", "xtb.py"],
     "optimise": ["quantum/optimise.py", "quantum/geometric_driver.py", "quantum/frame.py"],
-    "wavefunction": ["quantum/single_point.py", "quantum/pyscf_backend.py", "quantum/scf_rescue.py"],
+    "wavefunction": [
+        "quantum/single_point.py",
+        "quantum/pyscf_backend.py",
+        "quantum/pyscf_scf.py",
+        "quantum/scf_rescue.py",
+    ],
     "fields": [
         "fields/compute.py",
         "fields/density.py",
@@ -28,9 +33,26 @@ STAGE_CODE = {
         "fields/grid.py",
     ],
     "shards": ["dataset/shards.py", "dataset/splits.py", "dataset/assemble.py"],
-    "train": ["training/run.py", "models/published.py", "dataset/normalise.py", "dataset/torch_dataset.py"],
-    "evaluate": ["evaluate/run.py", "evaluate/metrics.py", "evaluate/intervals.py", "baselines/models.py"],
-    "interpret": ["interpret/run.py", "interpret/correlation.py", "interpret/receptive.py"],
+    "train": [
+        "training/train.py",
+        "training/module.py",
+        "training/batches.py",
+        "training/outcome.py",
+        "training/callbacks.py",
+        "models/published.py",
+        "dataset/normalise.py",
+        "dataset/statistics.py",
+        "dataset/rotations.py",
+        "dataset/torch_dataset.py",
+    ],
+    "evaluate": [
+        "evaluate/run.py",
+        "evaluate/metrics.py",
+        "evaluate/intervals.py",
+        "baselines/models.py",
+        "baselines/descriptors.py",
+    ],
+    "interpret": ["interpret/run.py", "interpret/correlation.py", "interpret/receptive.py", "interpret/statistics.py"],
 }
 
 

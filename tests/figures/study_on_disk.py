@@ -15,6 +15,8 @@ from rdkit.Chem import AllChem
 
 from decar.config import Study
 from decar.figures.sources import Sources
+from decar.models.package import save_package
+from decar.models.published import PublishedNetwork
 from decar.record import Record, write_record
 from decar.stages import digest
 from decar.units import ANGSTROM_PER_BOHR
@@ -81,6 +83,7 @@ def write_study(folder: Path) -> tuple[Study, Sources]:
     _write_evaluation(sources, generator)
     _write_interpretation(sources, generator)
     geometry, fields = write_example(folder)
+    _write_package(study, sources)
     return study, replace(sources, example_geometry=geometry, example_fields=fields)
 
 
@@ -210,8 +213,9 @@ def _write_evaluation(sources: Sources, generator: np.random.Generator) -> None:
             score = skill * (label - 0.5) * (1.6 if scheme == "random" else 0.9) + generator.normal(0, 0.8, len(label))
             probability = 1 / (1 + np.exp(-score))
             common = {"model": model, "role": role, "scheme": scheme}
-            predictions += [{**common, "fold": place % 3, "key": key_of(row[0]), "subset": "test",
-                             "label": label[place], "probability": probability[place]} for place, row in enumerate(MOLECULES)]  # fmt: skip
+            for place, row in enumerate(MOLECULES):
+                predictions.append({**common, "fold": place % 3, "key": key_of(row[0]), "subset": "test",
+                                    "label": label[place], "probability": probability[place]})  # fmt: skip
             order = np.argsort(-probability)
             true = np.r_[0, np.cumsum(label[order])] / label.sum()
             false = np.r_[0, np.cumsum(1 - label[order])] / (1 - label).sum()
@@ -254,6 +258,17 @@ def _write_interpretation(sources: Sources, generator: np.random.Generator) -> N
                               })  # fmt: skip
     pd.DataFrame(correlations).to_parquet(sources.interpretation / "kernel_correlation.parquet")
     pd.DataFrame(tests).to_parquet(sources.interpretation / "kernel_tests.parquet")
+
+
+def _write_package(study: Study, sources: Sources) -> None:
+    """Write the package of the explained network, with the weights that it starts from."""
+    network = PublishedNetwork(study.training.models["electron_cloud"], 0.4 / ANGSTROM_PER_BOHR, 1)
+    network.initialise(5)
+    metadata = {
+        "name": "electron_cloud", "fields": ["electron_density"], "normalisation": {}, "level": {}, "property": "sweet",
+        "spacing_bohr": 0.4 / ANGSTROM_PER_BOHR, "dataset_hash": "0", "metrics": {}, "licence": None, "lineage": [],
+    }  # fmt: skip
+    save_package(sources.models[0] / "model", network, metadata)
 
 
 def write_example(folder: Path, spacing_angstrom: float = 0.45) -> tuple[Path, Path]:

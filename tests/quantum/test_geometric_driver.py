@@ -36,9 +36,7 @@ def test_harmonic_diatomic_finds_its_length():
 
 @pytest.mark.parametrize(("convergence", "largest"), [("loose", 2.5e-3), ("normal", 4.5e-4), ("tight", 1.5e-5)])
 def test_criteria_are_obeyed_and_energy_falls(convergence, largest):
-    result = optimise_geometry(
-        Gfn2(WATER_NUMBERS, 0, 1), WATER_NUMBERS, WATER, convergence=convergence, max_steps=100
-    )
+    result = optimise_geometry(Gfn2(WATER_NUMBERS, 0, 1), WATER_NUMBERS, WATER, convergence=convergence, max_steps=100)
     assert np.linalg.norm(result.gradient, axis=1).max() <= largest
     assert result.energy_hartree == min(result.trajectory_hartree) < result.trajectory_hartree[0]
     energy, _ = Gfn2(WATER_NUMBERS, 0, 1)(result.geometry_bohr)

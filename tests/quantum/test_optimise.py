@@ -56,7 +56,9 @@ def with_geometries(parent, geometries):
     return Record(parent.kind, parent.recipe, {**parent.metadata, "num_conformers": len(geometries)}, arrays)
 
 
-@pytest.mark.parametrize("smiles", ["OC[C@H]1O[C@@H](O)[C@H](O)[C@@H](O)[C@@H]1O", "C", "Cl", "C#C", "CC(=O)O[Pb]OC(C)=O"])
+@pytest.mark.parametrize(
+    "smiles", ["OC[C@H]1O[C@@H](O)[C@H](O)[C@@H](O)[C@@H]1O", "C", "Cl", "C#C", "CC(=O)O[Pb]OC(C)=O"]
+)
 def test_energy_falls_and_the_geometry_is_a_stationary_point(smiles):
     parent, record = run(study(), molecule(smiles))
     assert record.kind == "geometry"
@@ -188,10 +190,10 @@ def test_a_broken_conformer_is_dropped_and_a_merged_one_counted():
     assert caught.value.reason == "broken_connectivity"
 
 
-def test_a_molecule_that_rearranges_fails_as_broken():
-    """Two double bonds across a bicyclobutane: GFN2 joins atoms that the SMILES leaves apart."""
-    with pytest.raises(ChemistryError, match="formed") as caught:
-        run(study(), molecule("C1=C2CC1=C2"))
+def test_a_molecule_that_falls_apart_fails_as_broken():
+    """A beta-bromo carbanion: ethene and bromide without a barrier."""
+    with pytest.raises(ChemistryError, match="C2-Br3 broken") as caught:
+        run(study(), molecule("[CH2-]CBr", charge=-1))
     assert caught.value.reason == "broken_connectivity"
 
 

@@ -25,7 +25,6 @@ rule assemble:
         dataset_file("labels.parquet"),
         dataset_file("splits.parquet"),
         dataset_file("molecules.parquet"),
-        dataset_file("failures.csv"),
     log:
         f"{FOLDER}/logs/dataset.log",
     threads: 1

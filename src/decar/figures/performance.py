@@ -18,7 +18,7 @@ from decar.figures.style import (
     new_figure,
     panel_letter,
     readable,
-)  # fmt: skip
+)
 
 COLUMNS = ["model", "role", "scheme", "metric", "value", "low", "high", "n"]
 METRICS = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity", "mcc")

@@ -105,7 +105,8 @@ def rasterise(mesh: Mesh, window: Window) -> Layer:
 
 def _facing(mesh: Mesh) -> NDArray[np.int64]:
     """Return the triangles of which a corner faces the viewer: of a closed mesh the others are hidden."""
-    return mesh.triangles[(mesh.normals[mesh.triangles, 2] > 0).any(axis=1)]
+    facing = (mesh.normals[mesh.triangles, 2] > 0).any(axis=1)
+    return np.asarray(mesh.triangles[facing], dtype=np.int64)
 
 
 def shade(layer: Layer, specular: float = SPECULAR) -> Floats:
@@ -113,7 +114,7 @@ def shade(layer: Layer, specular: float = SPECULAR) -> Floats:
     diffuse = np.clip(layer.normals @ LIGHT, 0, None)[..., None]
     shine = np.clip(layer.normals @ HALF, 0, None)[..., None] ** SHININESS
     lit = layer.colours * (AMBIENT + DIFFUSE * diffuse) + specular * shine
-    return np.clip(lit, 0, 1) * layer.hit[..., None]
+    return np.asarray(np.clip(lit, 0, 1) * layer.hit[..., None], dtype=np.float64)
 
 
 def compose(solid: Layer, skin: Layer, opacity: float = 0.18, rim: float = 0.68) -> Floats:
@@ -129,7 +130,7 @@ def compose(solid: Layer, skin: Layer, opacity: float = 0.18, rim: float = 0.68)
     alpha = dense + covered * (1 - dense)
     colour = front * dense + back * covered * (1 - dense)
     image = np.concatenate([np.where(alpha > 0, colour / np.where(alpha > 0, alpha, 1), 1), alpha], axis=2)
-    return np.clip(image, 0, 1)
+    return np.asarray(np.clip(image, 0, 1), dtype=np.float64)
 
 
 def shrink(image: Floats, factor: int) -> Floats:
@@ -138,4 +139,4 @@ def shrink(image: Floats, factor: int) -> Floats:
     blocks = image[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor, 4)
     alpha = blocks[..., 3:].sum(axis=(1, 3))
     colour = (blocks[..., :3] * blocks[..., 3:]).sum(axis=(1, 3)) / np.where(alpha > 0, alpha, 1)
-    return np.clip(np.concatenate([colour, alpha / factor**2], axis=2), 0, 1)
+    return np.asarray(np.clip(np.concatenate([colour, alpha / factor**2], axis=2), 0, 1), dtype=np.float64)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from matplotlib.axes import Axes
@@ -36,7 +37,7 @@ def structure_svg(smiles: str, width: int = 220, height: int = 160, bond_length:
     rdDepictor.Compute2DCoords(molecule)
     rdDepictor.StraightenDepiction(molecule)
     drawer = rdMolDraw2D.MolDraw2DSVG(width, height)
-    options = drawer.drawOptions()
+    options: Any = drawer.drawOptions()
     options.clearBackground = False
     options.fixedBondLength = bond_length
     options.bondLineWidth = 1.4

@@ -17,7 +17,7 @@ from decar.figures.save import Drawing
 from decar.figures.scene import element_colour, enclosed_volume, isosurface, molecule_mesh, turned, viewing_axes
 from decar.figures.sources import Sources, read_columns
 from decar.figures.structure import draw_structure
-from decar.figures.style import BLACK, GREY, PAGE, SKY, new_figure, panel_letter
+from decar.figures.style import BLACK, GREY, PAGE, SKY, new_figure, panel_letter, readable
 from decar.record import read_record
 from decar.units import ANGSTROM_PER_BOHR
 
@@ -61,7 +61,7 @@ def read_cloud(study: Study, sources: Sources) -> Cloud | None:
     geometry, fields = read_record(sources.example_geometry), read_record(sources.example_fields)
     grid = fields.metadata["conformers"][0]["grid"]
     return Cloud(
-        str(row["name"] or row["id"]),
+        _title(row),
         str(row["smiles"]),
         geometry.arrays["atomic_numbers"],
         geometry.arrays["geometry_bohr"][0] * ANGSTROM_PER_BOHR,
@@ -136,13 +136,15 @@ def table(cloud: Cloud, settings: FiguresSettings) -> pd.DataFrame:
 
 
 def draw_missing(smiles: str, name: str, reason: str) -> Figure:
-    """Draw the structural formula alone, and say why there is no cloud."""
+    """Draw the structural formula alone ("" for none), and say why there is no cloud."""
     figure = new_figure(PAGE, PAGE * 0.47)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
-    draw_structure(left, smiles, 240, 200, 34.0, line=0.75)
-    left.set_title(name)
+    left.set_axis_off()
     right.set_axis_off()
-    right.text(0.5, 0.5, f"no electron cloud: {reason}", ha="center", va="center", color=GREY)
+    if smiles:
+        draw_structure(left, smiles, 240, 200, 34.0, line=0.75)
+    left.set_title(name)
+    right.text(0.5, 0.5, f"no electron cloud: {readable(reason)}", ha="center", va="center", color=GREY)
     return figure
 
 
@@ -151,7 +153,14 @@ def build(study: Study, sources: Sources) -> Drawing:
     cloud = read_cloud(study, sources)
     if cloud is None:
         row = example_row(study, sources)
-        reason = str(row["reason"] or "the molecule failed, see failures.csv")
-        figure = draw_missing(str(row["smiles"] or ""), str(row["name"] or row["id"]), reason)
+        failures = read_columns(sources.dataset / "failures.csv", ["id", "reason"])
+        reasons = failures.loc[failures["id"].astype(str) == study.figures.example, "reason"]
+        reason = str(reasons.iloc[0]) if len(reasons) else "not computed"
+        smiles = row["smiles"] if isinstance(row["smiles"], str) else ""
+        figure = draw_missing(smiles, _title(row), reason)
         return Drawing(figure, pd.DataFrame([{"what": "failed", "label": reason}]))
     return Drawing(draw(cloud, study.figures), table(cloud, study.figures))
+
+
+def _title(row: pd.Series) -> str:
+    return str(row["name"]) if isinstance(row["name"], str) and row["name"] else str(row["id"])

@@ -9,6 +9,7 @@ import pandas as pd
 from decar.config import Study
 from decar.config_file import load_study
 from decar.figures.build import sources_of
+from decar.figures.catalogue import figure_names
 from decar.figures.performance import in_order, read_metrics
 from decar.figures.report_data import stage_rows, training_rows
 from decar.figures.sources import Sources, read_columns
@@ -24,7 +25,7 @@ class SummaryRow(NamedTuple):
 
     stage: str
     what: str
-    count: str
+    number: str
     detail: str
 
 
@@ -52,8 +53,9 @@ def summarise(plan: Plan) -> list[SummaryRow]:
             rows += describe()
         else:
             rows.append(SummaryRow(stage, "", "0", "not made yet"))
-    made = [name for name in plan.figures if (folder / "figures" / f"{name}.csv").exists()]
-    count = f"{len(made)} of {len(plan.figures)}" if len(made) < len(plan.figures) else str(len(made))
+    names = figure_names(study)
+    made = [name for name in names if (folder / "figures" / f"{name}.csv").exists()]
+    count = f"{len(made)} of {len(names)}" if len(made) < len(names) else str(len(made))
     rows.append(SummaryRow("figures", ", ".join(plan.formats), count, str(folder / "figures")))
     page = folder / "report.html"
     rows.append(SummaryRow("report", "page", "1" if page.exists() else "0", str(page)))

@@ -12,9 +12,11 @@ variance of a nearly constant patch would drown in rounding as a difference of l
 
 Positions are those of the network: the kernel is centred on each voxel inside the box, and what lies outside is zero.
 
-A patch counts only when its variance reaches a share of the molecule's largest one. Pearson's r does not see how faint a
-patch is: without this, half of the best matches lie in the outermost, nearly empty voxels (measured on real densities at
-0.35 angstrom), every molecule reaches the same r there, and a larger box alone raises it.
+A patch counts only when its variance reaches a share of the molecule's largest one. Pearson's r does not see how faint
+a patch is: without this the best matches drift into the outermost, nearly empty voxels, where all molecules are alike
+and a larger box alone raises r. Measured on eight real densities (0.35 angstrom, random kernels): r_k of the molecules
+in a box with 16 voxels more of vacuum on each side correlates with r_k in the first box by 0.44 at a share of 1e-6,
+0.74 at 0.01 and 0.95 at 0.1, the default (`interpret.min_patch_variance`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -46,9 +48,10 @@ class Match:
 def best_match(
     activation: Array, mask: Array, kernels: Array, rotations: Sequence[Rotation], min_variance: float
 ) -> Match:
-    """Return r_k of kernels [kernel, channel, k, k, k], k odd; activation [channel, x, y, z], mask [x, y, z], 0 outside.
+    """Return r_k of kernels [kernel, channel, k, k, k], k odd.
 
-    `min_variance` is the least variance of a patch that counts, as a share of the largest one.
+    `activation` is [channel, x, y, z], `mask` [x, y, z], zero outside the box like the activation there; `min_variance`
+    is the least variance of a patch that counts, as a share of the largest one.
     """
     turned = np.stack([centred_kernels(rotation.apply(kernels)) for rotation in rotations])
     weights = turned.reshape(-1, turned[0, 0].size)  # [rotation and kernel, element]

@@ -82,8 +82,8 @@ def field_correlation(stack: LinearStack, voxels: Array, min_variance: float) ->
     """Return the largest correlation of each kernel's receptive field [kernel], without rotations.
 
     `voxels` [channel, x, y, z] is the normalised field; its box is a multiple of the stride. `min_variance` is the
-    least variance of a patch that counts, as a share of the largest one. NaN where no patch has a variance (an empty box)
-    or the receptive field is constant.
+    least variance of a patch that counts, as a share of the largest one. NaN where no patch has a variance (an empty
+    box) or the receptive field is constant.
     """
     size = stack.kernels[0].shape[-1]
     padding = (size // 2) * (2 * stack.stride - 1)  # what the zero padding of all layers adds up to

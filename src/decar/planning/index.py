@@ -5,7 +5,9 @@ Columns: `row` (1-based data row), `id`, `name`, `raw` (as written), `status` (`
 `molblock` (a geometry that the user brought), and `label:<property>` as numbers.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -22,6 +24,9 @@ IDENTITY = (
     "status", "reason", "message", "key", "smiles", "charge", "multiplicity", "inchikey", "split_group", "scaffold",
     "num_heavy_atoms",
 )  # fmt: skip
+
+
+Row = Mapping[Any, Any]
 
 
 def build_index(settings: MoleculesSettings, cache: Path) -> pd.DataFrame:
@@ -42,15 +47,13 @@ def build_index(settings: MoleculesSettings, cache: Path) -> pd.DataFrame:
     return _mark_duplicates(index)
 
 
-def identify_row(settings: MoleculesSettings, row: dict[str, object]) -> dict[str, object]:
+def identify_row(settings: MoleculesSettings, row: Row) -> dict[Any, Any]:
     """Standardise and identify one row; a chemistry error becomes a row of status `failed`."""
     try:
-        multiplicity = row.get("multiplicity")
-        asked = None if pd.isna(multiplicity) else int(multiplicity)
-        parent = standardise(str(row["raw"]), settings.protonation, asked)
+        parent = standardise(str(row["raw"]), settings.protonation, _multiplicity(row))
         identity = identify(parent)
     except InputMoleculeError as error:
-        return dict.fromkeys(IDENTITY) | {"status": "failed", "reason": error.reason, "message": str(error)}
+        return {**dict.fromkeys(IDENTITY), "status": "failed", "reason": error.reason, "message": str(error)}
     return {
         "status": "ok",
         "reason": None,
@@ -66,13 +69,17 @@ def identify_row(settings: MoleculesSettings, row: dict[str, object]) -> dict[st
     }
 
 
-def _row_hash(settings: MoleculesSettings, row: dict[str, object]) -> str:
-    multiplicity = row.get("multiplicity")
+def _multiplicity(row: Row) -> int | None:
+    value: Any = row["multiplicity"]
+    return None if pd.isna(value) else int(value)
+
+
+def _row_hash(settings: MoleculesSettings, row: Row) -> str:
     return digest(
         [
             str(row["raw"]),
             row["molblock"] if isinstance(row["molblock"], str) else None,
-            None if pd.isna(multiplicity) else int(multiplicity),
+            _multiplicity(row),
             settings.protonation,
             KEY_VERSION,
             STAGE_VERSION["molecules"],
@@ -80,7 +87,7 @@ def _row_hash(settings: MoleculesSettings, row: dict[str, object]) -> str:
     )
 
 
-def _known(cache: Path) -> dict[str, dict[str, object]]:
+def _known(cache: Path) -> dict[str, dict[Any, Any]]:
     if not cache.exists():
         return {}
     table = read_table(cache).astype(object)

@@ -23,6 +23,7 @@ from decar.receipt import read_table, write_receipt, write_table
 from decar.stages import MOLECULE_STAGES, STAGE_VERSION, digest, molecule_recipes
 
 SHORT = 16  # hex digits of a hash in a file name
+PLAN_VERSION = 1  # of the names below and of the JSON file
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,15 @@ def make_plan(study_file: Path, study: Study) -> Path:
             "the table of molecules does not exist", where=study_file, seen=table, remedy="molecules.table"
         )
     content = hashlib.sha256(table.read_bytes()).hexdigest()
-    name = digest([study.model_dump(mode="json"), content, STAGE_VERSION])[:SHORT]
+    name = digest([study.model_dump(mode="json"), content, STAGE_VERSION, PLAN_VERSION])[:SHORT]
     folder = study.folder / "plan"
     path = folder / f"plan-{name}.json"
     if not path.exists():
-        from decar.planning.checks import check_study  # noqa: PLC0415  imports the field registry
+        from decar.planning.checks import check_index, check_study  # noqa: PLC0415  imports the field registry
 
         check_study(study)
         index = build_index(study.molecules, folder / "rows.parquet")
+        check_index(study, index)
         frozen = folder / f"study-{name}.yaml"
         write_text(frozen, yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
         index_path = folder / f"index-{name}.parquet"
@@ -95,11 +97,6 @@ def load_plan(path: Path) -> Plan:
 
 def _plan(study: Study, index: pd.DataFrame, frozen: Path, index_path: Path) -> Plan:
     molecules = index.loc[index["status"] == "ok"].sort_values("key", ignore_index=True)
-    if molecules.empty:
-        raise ConfigError(
-            "no row of the table is a molecule that can be computed", where=study.molecules.table,
-            seen="; ".join(index["message"].dropna().unique()[:3]),
-        )  # fmt: skip
     geometry = [digest(block) if isinstance(block, str) else "" for block in molecules["molblock"]]
     recipes = pd.DataFrame([molecule_recipes(study, key, given) for key, given in zip(molecules["key"], geometry)])
     sources, parents, batch_of = _batches(study, molecules, recipes)

@@ -34,7 +34,7 @@ def _conventions(highest: int) -> dict[tuple[int, str], list[str]]:
 
 
 def to_iodata(wavefunction: Wavefunction) -> Any:
-    """Return iodata's object of a wavefunction; orbitals beyond the lowest empty one are not there."""
+    """Return iodata's object of a wavefunction; it counts electrons, and so the charge, from the orbitals."""
     basis = wavefunction.basis
     shells = []
     for atom, momentum, (exponents, coefficients) in zip(
@@ -48,7 +48,6 @@ def to_iodata(wavefunction: Wavefunction) -> Any:
         atnums=wavefunction.atomic_numbers.astype(int),
         atcoords=wavefunction.geometry_bohr,
         atcorenums=wavefunction.nuclear_charges,
-        charge=wavefunction.charge,
         energy=wavefunction.energy_hartree,
         lot=str(wavefunction.level.get("method", "")),
         obasis_name=str(wavefunction.level.get("basis", "")),
@@ -91,15 +90,20 @@ def export_fchk(wavefunction: Wavefunction, path: Path) -> None:
     with atomic_path(path) as temporary:
         dump_one(data, temporary, fmt="fchk")
         text = temporary.read_text(encoding="utf-8")
-        # iodata counts every function as an orbital, and Cartesian shells where the format has a switch (0 or 1).
+        # iodata counts every function as an orbital, and Cartesian shells where the format has a switch (0 or 1);
+        # its energy has eight digits.
         switch = int(wavefunction.basis.is_cartesian)
         text = _with_scalar(text, "Number of independent functions", data.mo.norba)
         text = _with_scalar(text, "Pure/Cartesian d shells", switch)
-        temporary.write_text(_with_scalar(text, "Pure/Cartesian f shells", switch), encoding="utf-8")
+        text = _with_scalar(text, "Pure/Cartesian f shells", switch)
+        text = _with_scalar(text, "SCF Energy", wavefunction.energy_hartree)
+        temporary.write_text(_with_scalar(text, "Total Energy", wavefunction.energy_hartree), encoding="utf-8")
 
 
-def _with_scalar(text: str, name: str, value: int) -> str:
-    return re.sub(rf"(?m)^({re.escape(name)} +I +)\d+$", rf"\g<1>{value}", text)
+def _with_scalar(text: str, name: str, value: float) -> str:
+    """Return the file with another value of a scalar, in the columns of the format: A40, 3X, A1, 5X, I12 or E22.15."""
+    line = f"{name:40s}   I     {value:12d}" if isinstance(value, int) else f"{name:40s}   R     {value:22.15E}"
+    return re.sub(rf"(?m)^{re.escape(name)} +[IR] .*$", line, text)
 
 
 def _same_number(mo: Any) -> Any:

@@ -4,6 +4,7 @@ A converged determinant need not be a minimum. Where that is likely (open shells
 (doi 10.1063/1.434318), and an unstable one is followed downhill.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -113,7 +114,9 @@ def _second_order(mf: Any, density: Any, quadrature_level: int) -> int:
     newton.max_cycle = mf.max_cycle
     steps: list[int] = []
     newton.callback = lambda _: steps.append(1)  # called after each step, and once more at the end
-    newton.kernel(dm0=density)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # PySCF calls a function that it deprecates
+        newton.kernel(dm0=density)
     for name in STATE:
         setattr(mf, name, getattr(newton, name))
     return len(steps) - 1

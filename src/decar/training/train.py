@@ -61,8 +61,8 @@ def train(
 
     metrics.csv (a row an epoch), checkpoints/{last,best}.ckpt, predictions.parquet (every labelled molecule of the
     fold, by the best checkpoint), model/ (the package). Where checkpoints/last.ckpt is found, training goes on after
-    its epoch. With `world_size` > 1 the function runs in each process that torchrun started, on `num_nodes` machines; only
-    the first one writes. The number of CPU threads of this process is set to `training.threads`.
+    its epoch. With `world_size` > 1 the function runs in each process that torchrun started, on `num_nodes` machines;
+    only the first one writes. The number of CPU threads of this process is set to `training.threads`.
     Raises ConfigError for a property that is not binary or a fold without both classes in training.
     """
     settings = study.training.models[model_name]

@@ -1,0 +1,123 @@
+r"""Occupied orbitals over Cartesian Gaussians: the form in which every field is evaluated.
+
+A basis function is  phi(r) = x^a y^b z^c sum_p c_p exp(-alpha_p r^2)  with r = (x, y, z) measured from its centre, so
+each primitive is a product of three functions of one coordinate. Spherical functions are written in monomials once,
+in the orbital coefficients; occupations n_i are folded in as sqrt(n_i), and both spins stand side by side, so that
+
+    rho(r) = sum_i psi_i(r)^2,   psi_i = sum_mu C_mu,i phi_mu
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from decar.fields.harmonics import cartesian_coefficients, cartesian_powers
+from decar.quantum.wavefunction import Basis, Wavefunction
+
+Floats = NDArray[np.float64]
+P_ORDER = [2, 0, 1]  # columns m = -1, 0, 1 of S_1m are y, z, x: the record's p functions are x, y, z
+
+
+@dataclass(frozen=True)
+class FunctionGroup:
+    """Functions with equally many primitives, so that their tables are one tensor."""
+
+    centres: torch.Tensor  # (function, 3) [bohr]
+    powers: torch.Tensor  # (function, 3) a, b, c
+    exponents: torch.Tensor  # (function, primitive) [bohr^-2]
+    contraction: torch.Tensor  # (function, primitive)
+
+
+@dataclass(frozen=True)
+class CartesianOrbitals:
+    """Groups of functions, and the orbitals over all of them in the order of the groups, float64."""
+
+    groups: tuple[FunctionGroup, ...]
+    coefficients: torch.Tensor  # (function, orbital), columns scaled by the square root of the occupation
+
+    @property
+    def num_functions(self) -> int:
+        """Return the number of Cartesian functions."""
+        return int(self.coefficients.shape[0])
+
+
+def cartesian_orbitals(wavefunction: Wavefunction, device: torch.device | str = "cpu") -> CartesianOrbitals:
+    """Return the occupied orbitals of both spins in Cartesian functions, on a device."""
+    basis = wavefunction.basis
+    coefficients = _cartesian_rows(basis, _occupied(wavefunction))
+    shells = _shells(wavefunction)
+    groups, rows = [], []
+    for length in sorted({len(exponents) for _, _, exponents, _ in shells}):
+        members = [index for index, shell in enumerate(shells) if len(shell[2]) == length]
+        rows += members
+        columns = [
+            torch.tensor(np.array([shells[index][part] for index in members]), dtype=torch.float64, device=device)
+            for part in range(4)
+        ]
+        groups.append(FunctionGroup(*columns))
+    return CartesianOrbitals(tuple(groups), torch.tensor(coefficients[rows], device=device))
+
+
+def _occupied(wavefunction: Wavefunction) -> Floats:
+    """Return sqrt(n_i) C_i of the occupied orbitals of both spins, (basis function, orbital)."""
+    pairs = [(wavefunction.alpha_coefficients, wavefunction.alpha_occupations)]
+    if wavefunction.beta_coefficients is not None and wavefunction.beta_occupations is not None:
+        pairs.append((wavefunction.beta_coefficients, wavefunction.beta_occupations))
+    return np.hstack([c[:, n > 0] * np.sqrt(n[n > 0]) for c, n in pairs]).astype(np.float64)
+
+
+def _transformation(l: int, is_cartesian: bool) -> Floats:
+    """Return the record's functions of one shell in monomials, (monomial, function)."""
+    if l <= 1 or not is_cartesian:
+        matrix = cartesian_coefficients(l)
+        return matrix[:, P_ORDER] if l == 1 else matrix
+    return np.eye(len(cartesian_powers(l)))
+
+
+def _cartesian_rows(basis: Basis, coefficients: Floats) -> Floats:
+    rows, start = [], 0
+    for l in basis.angular_momentum.tolist():
+        matrix = _transformation(l, basis.is_cartesian)
+        rows.append(matrix @ coefficients[start : start + matrix.shape[1]])
+        start += matrix.shape[1]
+    return np.vstack(rows)
+
+
+def _shells(wavefunction: Wavefunction) -> list[tuple[Floats, tuple[int, int, int], Floats, Floats]]:
+    """Return centre, powers, exponents and contraction of every Cartesian function."""
+    basis, functions = wavefunction.basis, []
+    stops = np.cumsum(basis.num_primitives)
+    for atom, l, stop, length in zip(basis.atom, basis.angular_momentum.tolist(), stops, basis.num_primitives):
+        primitives = slice(stop - length, stop)
+        for powers in cartesian_powers(l):
+            centre = wavefunction.geometry_bohr[atom]
+            functions.append((centre, powers, basis.exponents[primitives], basis.coefficients[primitives]))
+    return functions
+
+
+def monomial_gaussian(
+    offset: torch.Tensor, power: torch.Tensor, exponent: torch.Tensor, order: int = 0
+) -> torch.Tensor:
+    """Return the derivative of given order of u^a exp(-alpha u^2) at u = offset; the arguments broadcast."""
+    if order == 0:
+        return offset**power * torch.exp(-exponent * offset**2)
+    lower = power * monomial_gaussian(offset, (power - 1).clamp(min=0), exponent, order - 1)
+    return lower - 2 * exponent * monomial_gaussian(offset, power + 1, exponent, order - 1)
+
+
+def largest_value(
+    low: torch.Tensor, high: torch.Tensor, power: torch.Tensor, exponent: torch.Tensor, order: int = 0
+) -> torch.Tensor:
+    """Return an upper bound of |d^order/du^order u^a exp(-alpha u^2)| on low <= u <= high, exact for order 0.
+
+    |u|^a exp(-alpha u^2) rises to its maximum at sqrt(a / 2 alpha) and falls beyond it.
+    """
+    if order:
+        lower = power * largest_value(low, high, (power - 1).clamp(min=0), exponent, order - 1)
+        return lower + 2 * exponent * largest_value(low, high, power + 1, exponent, order - 1)
+    farthest = torch.maximum(low.abs(), high.abs())
+    nearest = torch.where((low <= 0) & (high >= 0), torch.zeros_like(low), torch.minimum(low.abs(), high.abs()))
+    peak = torch.minimum(torch.maximum(torch.sqrt(power / (2 * exponent)), nearest), farthest)
+    return peak**power * torch.exp(-exponent * peak**2)

@@ -1,0 +1,59 @@
+r"""Promolecular density: what the molecule would be if its atoms did not notice each other.
+
+    rho_pro(r) = sum_A rho_A(|r - R_A|),   rho_A the spherical density of the free neutral atom
+
+A field of the geometry alone: the control against which an electron density has to prove itself.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from decar.fields.free_atoms import RADII_BOHR, FreeAtom, free_atom_density, log_lattice
+from decar.fields.grid import VoxelGrid
+
+Floats = NDArray[np.float64]
+SLAB = 262144  # voxels that are worked on at once, so that they stay in the cache
+
+
+def promolecular_density(
+    atomic_numbers: NDArray[np.int32], geometry_bohr: Floats, grid: VoxelGrid,
+    dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu",
+) -> torch.Tensor:  # fmt: skip
+    """Return rho_pro as one channel, (1, x, y, z) [e/bohr^3]; raises InputMoleculeError for elements beyond Xe."""
+    density = torch.zeros(grid.shape, dtype=dtype, device=device)
+    for atomic_number, centre in zip(atomic_numbers.tolist(), geometry_bohr):
+        _add_atom(density, free_atom_density(atomic_number), centre, grid)
+    return density[None]
+
+
+def _add_atom(density: torch.Tensor, atom: FreeAtom, centre: Floats, grid: VoxelGrid) -> None:
+    """Add rho_A on the cube of voxels around its cut-off sphere."""
+    cube, squares = [], []
+    for points, x in zip(grid.axes(), centre):
+        inside = np.flatnonzero(np.abs(points - x) < atom.cutoff_bohr)
+        if not len(inside):
+            return
+        cube.append(slice(int(inside[0]), int(inside[-1]) + 1))
+        squares.append(torch.as_tensor((points[cube[-1]] - x) ** 2).to(density))
+    coefficients = torch.as_tensor(atom.polynomials.T.copy()).to(density)
+    plane = squares[1][:, None] + squares[2]
+    depth = max(1, SLAB // plane.numel())
+    for start in range(0, len(squares[0]), depth):
+        square = squares[0][start : start + depth, None, None] + plane
+        first = cube[0].start + start
+        part = density[first : first + len(square), cube[1], cube[2]]
+        part += _radial_density(square, coefficients, atom.cutoff_bohr)
+
+
+def _radial_density(square: torch.Tensor, coefficients: torch.Tensor, cutoff: float) -> torch.Tensor:
+    """Return rho at squared distances: exp of the cubic in ln r of the interval that holds r."""
+    start, step = log_lattice()
+    u = square.clamp(min=float(RADII_BOHR[0]) ** 2).log_().mul_(0.5).sub_(start)
+    interval = (u / step).to(torch.int32).clamp_(max=coefficients.shape[1] - 1)
+    u -= step * interval
+    interval = interval.flatten()
+    value = coefficients[0].index_select(0, interval)
+    for row in coefficients[1:]:
+        value = value.mul_(u.flatten()).add_(row.index_select(0, interval))
+    return value.exp_().view(square.shape) * (square < cutoff**2)

@@ -1,0 +1,61 @@
+r"""Which basis functions a block of points needs, with a proven bound on what is neglected.
+
+Leaving functions out of a block changes psi by at most  d = sum over them of |C_mu| max|phi_mu|  (|C_mu| the norm of
+the row over all orbitals), and the density by at most 2 sqrt(rho) d. The error asked for is a + b rho, which is at
+least 2 sqrt(a b) sqrt(rho): so d <= sqrt(a b) suffices at every density. Of that budget screening takes a tenth, and
+leaves the rest to rounding. Derivatives are bounded in the same way by the bound of the function's derivative.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import torch
+
+from decar.fields.orbitals import CartesianOrbitals, largest_value
+
+SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """|difference| <= absolute + relative |reference| for the density."""
+
+    absolute: float
+    relative: float
+
+    @property
+    def neglect(self) -> float:
+        """Return how much of the orbitals may be left out at a point."""
+        return SHARE * sqrt(self.absolute * self.relative)
+
+
+ACCURACY = {torch.float32: Accuracy(1e-8, 1e-5), torch.float64: Accuracy(1e-12, 1e-10)}
+
+# An interval a block and axis: (low, high), each (block,) [bohr].
+Intervals = tuple[torch.Tensor, torch.Tensor]
+
+
+def function_bounds(orbitals: CartesianOrbitals, boxes: Sequence[Intervals], order: int) -> list[list[torch.Tensor]]:
+    """Return for each group and axis the largest 1D factors, (function, primitive, interval), of orders 0..order."""
+    bounds = []
+    for group in orbitals.groups:
+        axes = []
+        for axis, (low, high) in enumerate(boxes):
+            centre = group.centres[:, axis, None, None]
+            power, exponent = group.powers[:, axis, None, None], group.exponents[:, :, None]
+            orders = [largest_value(low - centre, high - centre, power, exponent, k) for k in range(order + 1)]
+            axes.append(torch.stack(orders).amax(dim=0))
+        bounds.append(axes)
+    return bounds
+
+
+def needed_functions(orbitals: CartesianOrbitals, bounds: torch.Tensor, neglect: float) -> torch.Tensor:
+    """Return which functions each block needs, (function, block) bool, from the bounds of the functions there.
+
+    The smallest contributions are left out as long as their sum stays below `neglect`.
+    """
+    weighted = bounds * orbitals.coefficients.norm(dim=1)[:, None]
+    ordered, order = weighted.sort(dim=0)
+    keep = ordered.cumsum(dim=0) > neglect
+    return torch.zeros_like(keep).scatter_(0, order, keep)

@@ -1,0 +1,30 @@
+"""A study on disk, all its figures and its report, made once for the tests of this folder."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from decar.config import Study
+from decar.figures.build import build
+from decar.figures.catalogue import CATALOGUE
+from decar.figures.report import write_report
+from decar.figures.sources import Sources
+from tests.figures.study_on_disk import write_study
+
+
+class Drawn(NamedTuple):
+    study: Study
+    sources: Sources
+    figures: Path
+    page: Path
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
+    folder = tmp_path_factory.mktemp("study")
+    study, sources = write_study(folder)
+    for name in CATALOGUE:
+        build(name, study, sources, folder / "figures")
+    write_report(study, sources, folder / "figures", list(CATALOGUE), folder / "report.html")
+    return Drawn(study, sources, folder / "figures", folder / "report.html")

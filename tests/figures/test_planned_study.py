@@ -1,0 +1,106 @@
+"""The entry points of the workflow: figure, report and summary of a plan, with receipts."""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from decar.errors import ConfigError
+from decar.figures.build import build_figure, build_report, sources_of
+from decar.figures.catalogue import CATALOGUE
+from decar.figures.summary import summarise
+from decar.planning.plan import Plan, TrainingJob
+from decar.stages import MOLECULE_STAGES
+from tests.figures.conftest import Drawn
+
+
+@pytest.fixture
+def plan(drawn: Drawn, tmp_path: Path) -> Plan:
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(drawn.study.model_dump(mode="json")))
+    jobs = [
+        TrainingJob("electron_cloud", "random", number, str(path)) for number, path in enumerate(drawn.sources.models)
+    ]
+    return Plan(
+        study=str(tmp_path / "study.yaml"), folder=str(tmp_path), index=str(drawn.sources.index), sources={},
+        parents={stage: {"0-a": ""} for stage in MOLECULE_STAGES}, shards={"0-a": ["0-a"]}, molecules="",
+        dataset=str(drawn.sources.dataset), records=str(drawn.sources.records), training=jobs,
+        evaluation=str(drawn.sources.evaluation), interpretation=str(drawn.sources.interpretation),
+        explained=jobs[0].folder, figures_hash="0123456789abcdef", formats=["svg", "png", "pdf"], counts={},
+    )  # fmt: skip
+
+
+def test_a_figure_has_a_receipt_that_ties_it_to_its_tables(plan: Plan) -> None:
+    build_figure("performance", plan)
+    folder = Path(plan.folder) / "figures"
+    receipt = json.loads((folder / "receipts" / "performance-0123456789abcdef.json").read_text())
+    assert set(receipt["written"]) == {str(folder / f"performance.{suffix}") for suffix in ("svg", "png", "pdf", "csv")}
+    for name, digest in {**receipt["written"], **receipt["made_from"]}.items():
+        assert hashlib.sha256(Path(name).read_bytes()).hexdigest() == digest
+    assert str(Path(plan.evaluation) / "metrics.parquet") in receipt["made_from"]
+
+
+def test_the_report_shows_figures_that_are_there_and_names_those_that_are_not(plan: Plan) -> None:
+    build_figure("roc", plan)
+    build_report(plan)
+    text = (Path(plan.folder) / "report.html").read_text(encoding="utf-8")
+    assert text.count("<img ") == 1
+    assert text.count("drawn as figures/") == len(CATALOGUE) - 1
+    assert (Path(plan.folder) / "figures/receipts/report-0123456789abcdef.json").exists()
+
+
+def test_the_records_of_the_example_are_found_by_their_recipes(drawn: Drawn, plan: Plan) -> None:
+    sources = sources_of(drawn.study, plan)
+    stages = pd.read_parquet(drawn.sources.records / "stages.parquet")
+    index = pd.read_parquet(drawn.sources.index).set_index("id")
+    chosen = (stages["key"] == index.loc["glucose", "key"]) & (stages["stage"] == "fields")
+    assert sources.example_fields is not None
+    assert sources.example_fields.stem == stages.loc[chosen, "recipe"].iloc[0]
+    figures = drawn.study.figures
+    failed = drawn.study.model_copy(update={"figures": figures.model_copy(update={"example": "lead"})})
+    assert sources_of(failed, plan).example_fields is None
+    unknown = drawn.study.model_copy(update={"figures": figures.model_copy(update={"example": "gluco"})})
+    with pytest.raises(ConfigError, match=r"figures\.example"):
+        sources_of(unknown, plan)
+
+
+def test_summary_counts_what_was_made(plan: Plan) -> None:
+    rows = {(row.stage, row.what): row for row in summarise(plan)}
+    assert rows["molecules", "molecules"].number == "15"
+    assert rows["molecules", "failures"].number == "2"
+    assert "lead: element without basis (wavefunction)" in rows["molecules", "failures"].detail
+    assert rows["wavefunction", "records"].number == "14"
+    assert rows["shards", "HDF5 files"].detail.startswith("14 samples")
+    assert rows["train", "electron cloud, random split"].number == "3 folds"
+    assert rows["interpret", "kernels, input form"].number == "16"
+    assert ("evaluate", "electron cloud, random split") in rows
+    assert rows["report", "page"].number == "0"
+
+
+def test_summary_of_an_unfinished_study_says_what_is_missing(plan: Plan, tmp_path: Path) -> None:
+    names = ("dataset", "records", "evaluation", "interpretation")
+    unfinished = replace(plan, **{name: str(tmp_path / name) for name in names},
+                         training=[replace(job, folder=f"{job.folder}-new") for job in plan.training])  # fmt: skip
+    rows = summarise(unfinished)
+    details = {row.stage: (row.number, row.detail) for row in rows}
+    assert details["molecules"] == ("0", "not made yet")
+    assert details["wavefunction"] == ("0 of 1", "")
+    assert details["train"] == ("0 of 12", "not finished")
+    assert details["evaluate"] == ("0", "not made yet")
+
+
+def test_captions_of_the_snakemake_report_are_those_of_the_catalogue(root: Path) -> None:
+    from types import SimpleNamespace
+
+    from jinja2 import Environment, StrictUndefined
+
+    template = Environment(undefined=StrictUndefined).from_string(
+        (root / "workflow" / "report" / "figure.rst").read_text(encoding="utf-8")
+    )
+    for name, about in CATALOGUE.items():
+        wildcards = SimpleNamespace(figure=name)
+        text = template.render(snakemake=SimpleNamespace(wildcards=wildcards))
+        assert text.strip() == f"{about.title}. {about.caption}"

@@ -1,0 +1,134 @@
+"""The report: whole, self-contained, honest; its script works in a browser where one is installed."""
+
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from decar.figures.catalogue import CATALOGUE
+from decar.figures.performance import read_metrics
+from decar.figures.report import write_report
+from decar.figures.report_data import duration, performance_rows, stage_rows, summary_sentences
+from tests.figures.conftest import Drawn
+from tests.figures.study_on_disk import MOLECULES
+
+
+class Page(HTMLParser):
+    """References, identifiers and text of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.references: list[str] = []
+        self.identifiers: set[str] = set()
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in {"src", "href", "xlink:href", "data", "action"}:
+                self.references.append(value or "")
+            if name == "id":
+                self.identifiers.add(value or "")
+        if tag not in {"meta", "img", "br", "input", "path"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag != "path":
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def test_page_refers_to_nothing_outside_itself(drawn: Drawn) -> None:
+    page = Page(drawn.page.read_text(encoding="utf-8"))
+    assert page.open == []
+    assert page.references
+    for reference in page.references:
+        assert reference.startswith("data:") or reference.removeprefix("#") in page.identifiers
+    assert drawn.page.stat().st_size < 4_000_000
+
+
+def test_page_holds_every_molecule_figure_and_failure(drawn: Drawn) -> None:
+    text = drawn.page.read_text(encoding="utf-8")
+    page = Page(text)
+    words = " ".join(page.words)
+    for _, name, _, _ in MOLECULES:
+        assert name in words
+    for name in CATALOGUE:
+        assert f"figure-{name}" in page.identifiers
+    assert "element_without_basis" in words
+    assert "remedy:   set quantum.basis to def2-svp" in words
+    assert "With 14 molecules no metric means anything" in words
+    assert text.count("<tr data-text=") == 17
+    assert "def2-universal-jkfit" in words
+    assert "content_hash" not in words
+
+
+def test_what_a_user_wrote_is_text_not_markup(drawn: Drawn, tmp_path: Path) -> None:
+    index = pd.read_parquet(drawn.sources.index)
+    index.loc[0, "name"] = '<script>alert("x")</script>'
+    index.to_parquet(tmp_path / "index.parquet")
+    from dataclasses import replace
+
+    sources = replace(drawn.sources, index=tmp_path / "index.parquet")
+    write_report(drawn.study, sources, drawn.figures, list(CATALOGUE), tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert '<script>alert("x")' not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_summary_gives_the_numbers_of_the_tables(drawn: Drawn) -> None:
+    from decar.figures.molecule_table import molecule_table
+
+    metrics = read_metrics(drawn.sources)
+    sentences = summary_sentences(drawn.study, molecule_table(drawn.study, drawn.sources), metrics)
+    assert sentences[0].startswith("Of 17 rows of table.csv, 14 became molecules with an electron cloud (B3LYP/6-31G*")
+    chosen = (metrics["metric"] == "auroc") & (metrics["scheme"] == "random")
+    own = metrics[chosen & (metrics["model"] == "electron_cloud")].iloc[0]
+    assert f"AUROC {own['value']:.2f} [{own['low']:.2f}, {own['high']:.2f}]" in sentences[1]
+    assert "no difference is shown" in sentences[2]
+
+
+def test_rows_of_stages_and_performance(drawn: Drawn) -> None:
+    stages = {row["stage"]: row for row in stage_rows(drawn.sources)}
+    assert stages["rows of the table"]["lost"] == ["1 duplicate", "1 invalid SMILES"]
+    assert stages["wavefunction"]["ok"] == 14
+    rows = performance_rows(read_metrics(drawn.sources))
+    assert len(rows) == 8
+    assert all(any(row["cells"][column]["best"] for row in rows if row["scheme"] == "random") for column in range(6))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.421, "0.42 s"), (12.4, "12 s"), (119, "119 s"), (210, "3.5 min"), (7560, "2.1 h")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed: apt-get install chromium")
+def test_search_filter_and_sort_in_a_browser(drawn: Drawn, tmp_path: Path) -> None:
+    script = """<script>
+      const field = document.getElementById("search");
+      document.querySelectorAll("th[data-sort=number]")[0].click();
+      const first = document.querySelector("#molecule-table tbody tr .name b").textContent;
+      field.value = "alanine"; field.dispatchEvent(new Event("input"));
+      document.title = [first, document.getElementById("shown").textContent].join(" | ");
+    </script></body>"""
+    page = tmp_path / "page.html"
+    page.write_text(drawn.page.read_text(encoding="utf-8").replace("</body>", script), encoding="utf-8")
+    result = subprocess.run(
+        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
+         page.as_uri()],
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    predictions = pd.read_parquet(drawn.sources.evaluation / "predictions.parquet")
+    chosen = predictions[(predictions["model"] == "electron_cloud") & (predictions["scheme"] == "random")]
+    index = pd.read_parquet(drawn.sources.index).drop_duplicates("key").set_index("key")
+    lowest = index.loc[chosen.sort_values("probability")["key"].iloc[0], "name"]
+    assert f"<title>{lowest} | 1 of 17 rows</title>" in result.stdout

@@ -1,0 +1,15 @@
+import pytest
+
+from decar.config import QuantumSettings
+from decar.quantum.backend import get_backend
+
+
+@pytest.fixture(params=["pyscf"], scope="session")
+def backend(request):
+    """Each engine in turn; one that is not installed is skipped with its install line."""
+    from decar.errors import BackendUnavailableError
+
+    try:
+        return get_backend(QuantumSettings(backend=request.param))
+    except BackendUnavailableError as error:
+        pytest.skip(str(error))
