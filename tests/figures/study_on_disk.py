@@ -72,7 +72,6 @@ def write_study(folder: Path) -> tuple[Study, Sources]:
         models=tuple(folder / "models" / f"{model}-{scheme}-fold{fold}-0123456789abcdef"
                      for model, role, _ in MODELS if role != "baseline" for scheme in SCHEMES for fold in range(3)),
         evaluation=folder / "evaluation", interpretation=folder / "interpretation",
-        example_geometry=None, example_fields=None,
     )  # fmt: skip
     for path in (sources.records, sources.dataset, sources.evaluation, sources.interpretation, *sources.models):
         path.mkdir(parents=True)
@@ -82,9 +81,9 @@ def write_study(folder: Path) -> tuple[Study, Sources]:
     _write_logs(sources, generator)
     _write_evaluation(sources, generator)
     _write_interpretation(sources, generator)
-    geometry, fields = write_example(folder)
+    geometry, wavefunction, fields = write_example(folder)
     _write_package(study, sources)
-    return study, replace(sources, example_geometry=geometry, example_fields=fields)
+    return study, replace(sources, example_geometry=geometry, example_wavefunction=wavefunction, example_fields=fields)
 
 
 def key_of(identifier: str) -> str:
@@ -271,8 +270,8 @@ def _write_package(study: Study, sources: Sources) -> None:
     save_package(sources.models[0] / "model", network, metadata)
 
 
-def write_example(folder: Path, spacing_angstrom: float = 0.45) -> tuple[Path, Path]:
-    """Write the geometry and fields records of D-glucose; return their paths."""
+def write_example(folder: Path, spacing_angstrom: float = 0.45) -> tuple[Path, Path, Path]:
+    """Write the geometry, wavefunction and fields records of D-glucose; return their paths."""
     molecule = Chem.AddHs(Chem.MolFromSmiles(MOLECULES[0][2]))
     AllChem.EmbedMolecule(molecule, randomSeed=3)
     AllChem.MMFFOptimizeMolecule(molecule)
@@ -290,7 +289,7 @@ def write_example(folder: Path, spacing_angstrom: float = 0.45) -> tuple[Path, P
         distance = np.linalg.norm(points - position, axis=-1)
         density += (1 if number == 1 else number - 2) * decay**3 / (8 * np.pi) * np.exp(-decay * distance)
     metadata = {"key": key_of("glucose"), "smiles": MOLECULES[0][2], "num_conformers": 1}
-    geometry, fields = folder / "geometry.h5", folder / "fields.h5"
+    geometry, wavefunction, fields = (folder / f"{name}.h5" for name in ("geometry", "wavefunction", "fields"))
     arrays = {
         "atomic_numbers": numbers,
         "geometry_bohr": positions[None],
@@ -298,10 +297,12 @@ def write_example(folder: Path, spacing_angstrom: float = 0.45) -> tuple[Path, P
         "bonds": bonds,
     }
     write_record(geometry, Record("geometry", "0", metadata, arrays))
+    atoms = {"0/atomic_numbers": numbers, "0/geometry_bohr": positions}
+    write_record(wavefunction, Record("wavefunction", "2", metadata, atoms))
     grid = {"origin_bohr": origin.tolist(), "spacing_bohr": spacing, "shape": shape.tolist()}
     write_record(
         fields,
         Record("fields", "1", {**metadata, "conformers": [{"grid": grid, "quality": {}}]},
                {"0/electron_density": density[None].astype(np.float32)}),
     )  # fmt: skip
-    return geometry, fields
+    return geometry, wavefunction, fields

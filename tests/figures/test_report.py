@@ -1,5 +1,6 @@
 """The report: whole, self-contained, honest; its script works in a browser where one is installed."""
 
+import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -132,3 +133,22 @@ def test_search_filter_and_sort_in_a_browser(drawn: Drawn, tmp_path: Path) -> No
     index = pd.read_parquet(drawn.sources.index).drop_duplicates("key").set_index("key")
     lowest = index.loc[chosen.sort_values("probability")["key"].iloc[0], "name"]
     assert f"<title>{lowest} | 1 of 17 rows</title>" in result.stdout
+
+
+def test_a_figure_is_as_wide_on_the_page_as_in_print(drawn: Drawn, tmp_path: Path) -> None:
+    text = drawn.page.read_text(encoding="utf-8")
+    assert 'alt="Performance" style="--width: 980px"' in text
+    table = read_metrics(drawn.sources)
+    from decar.figures import roc
+    from decar.figures.save import Drawing, save_drawing
+    from decar.figures.style import COLUMN, PAGE
+
+    points = roc.tabulate(drawn.sources)
+    figure = roc.draw(points[points["scheme"] == "random"], drawn.study.figures)
+    for suffix in ("svg", "png"):
+        settings = drawn.study.figures.model_copy(update={"formats": (suffix,)})
+        save_drawing(Drawing(figure, table), "roc", tmp_path / suffix, settings)
+        write_report(drawn.study, drawn.sources, tmp_path / suffix, ["roc"], tmp_path / "report.html")
+        width = re.search(r'alt="ROC curves" style="--width: (\d+)px"', (tmp_path / "report.html").read_text("utf-8"))
+        assert width is not None
+        assert int(width.group(1)) == pytest.approx(980 * COLUMN / PAGE, rel=0.04)

@@ -74,9 +74,9 @@ def _tables(
     for group in orbitals.groups:
         axes = []
         for axis, points in enumerate(grid.axes()):
-            offset = torch.as_tensor(points, device=device) - group.centres[:, axis, None, None]
-            power, exponent = group.powers[:, axis, None, None], group.exponents[:, :, None]
-            factor = group.contraction[:, :, None] if axis == 0 else 1.0
+            offset = torch.as_tensor(points, device=device) - group.centres[group.shell, axis, None, None]
+            power, exponent = group.powers[:, axis, None, None], group.exponents[group.shell][:, :, None]
+            factor = group.contraction[group.shell][:, :, None] if axis == 0 else 1.0
             orders = []
             for k in range(order + 1):
                 table = factor * monomial_gaussian(offset, power, exponent, k)
@@ -95,11 +95,7 @@ def _needed(
     for points, pieces in zip(grid.axes(), cuts):
         ends = torch.tensor([[points[cut.start], points[cut.stop - 1]] for cut in pieces])
         boxes.append((ends[:, 0].to(orbitals.coefficients), ends[:, 1].to(orbitals.coefficients)))
-    parts = [
-        torch.einsum("fp,fpx,fpy,fpz->fxyz", group.contraction.abs(), *axes)
-        for group, axes in zip(orbitals.groups, function_bounds(orbitals, boxes, order))
-    ]
-    bounds = torch.cat(parts)
+    bounds = function_bounds(orbitals, boxes, order, "fpx,fpy,fpz->fxyz")
     return needed_functions(orbitals, bounds.flatten(1), neglect).view(bounds.shape)
 
 
@@ -121,7 +117,7 @@ def _functions(
     parts: dict[Derivative, list[torch.Tensor]] = {derivative: [] for derivative in derivatives}
     first = 0
     for group, axes in zip(orbitals.groups, tables):
-        size = len(group.centres)
+        size = len(group)
         members = rows[(rows >= first) & (rows < first + size)] - first
         first += size
         if not len(members):

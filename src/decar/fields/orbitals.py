@@ -17,17 +17,21 @@ from decar.fields.harmonics import cartesian_coefficients, cartesian_powers
 from decar.quantum.wavefunction import Basis, Wavefunction
 
 Floats = NDArray[np.float64]
-P_ORDER = [2, 0, 1]  # columns m = -1, 0, 1 of S_1m are y, z, x: the record's p functions are x, y, z
 
 
 @dataclass(frozen=True)
 class FunctionGroup:
-    """Functions with equally many primitives, so that their tables are one tensor."""
+    """Functions of shells with equally many primitives, so that their tables are one tensor."""
 
-    centres: torch.Tensor  # (function, 3) [bohr]
+    centres: torch.Tensor  # (shell, 3) [bohr]
+    exponents: torch.Tensor  # (shell, primitive) [bohr^-2]
+    contraction: torch.Tensor  # (shell, primitive)
+    shell: torch.Tensor  # (function,) which shell a function belongs to
     powers: torch.Tensor  # (function, 3) a, b, c
-    exponents: torch.Tensor  # (function, primitive) [bohr^-2]
-    contraction: torch.Tensor  # (function, primitive)
+
+    def __len__(self) -> int:
+        """Return the number of functions."""
+        return len(self.shell)
 
 
 @dataclass(frozen=True)
@@ -47,17 +51,31 @@ def cartesian_orbitals(wavefunction: Wavefunction, device: torch.device | str = 
     """Return the occupied orbitals of both spins in Cartesian functions, on a device."""
     basis = wavefunction.basis
     coefficients = _cartesian_rows(basis, _occupied(wavefunction))
-    shells = _shells(wavefunction)
+    sizes = [len(cartesian_powers(l)) for l in basis.angular_momentum.tolist()]
+    stops = np.cumsum(sizes)
     groups, rows = [], []
-    for length in sorted({len(exponents) for _, _, exponents, _ in shells}):
-        members = [index for index, shell in enumerate(shells) if len(shell[2]) == length]
-        rows += members
-        columns = [
-            torch.tensor(np.array([shells[index][part] for index in members]), dtype=torch.float64, device=device)
-            for part in range(4)
-        ]
-        groups.append(FunctionGroup(*columns))
+    for length in np.unique(basis.num_primitives).tolist():
+        shells = np.flatnonzero(basis.num_primitives == length)
+        groups.append(_group(wavefunction, shells, length, device))
+        rows += [row for shell in shells for row in range(stops[shell] - sizes[shell], stops[shell])]
     return CartesianOrbitals(tuple(groups), torch.tensor(coefficients[rows], device=device))
+
+
+def _group(
+    wavefunction: Wavefunction, shells: NDArray[np.intp], length: int, device: torch.device | str
+) -> FunctionGroup:
+    basis = wavefunction.basis
+    primitives = (np.cumsum(basis.num_primitives)[shells] - length)[:, None] + np.arange(length)
+    momenta = basis.angular_momentum[shells].tolist()
+    owners = [index for index, l in enumerate(momenta) for _ in cartesian_powers(l)]
+    powers = [powers for l in momenta for powers in cartesian_powers(l)]
+    return FunctionGroup(
+        torch.tensor(wavefunction.geometry_bohr[basis.atom[shells]], dtype=torch.float64, device=device),
+        torch.tensor(basis.exponents[primitives], dtype=torch.float64, device=device),
+        torch.tensor(basis.coefficients[primitives], dtype=torch.float64, device=device),
+        torch.tensor(owners, device=device),
+        torch.tensor(powers, dtype=torch.float64, device=device),
+    )
 
 
 def _occupied(wavefunction: Wavefunction) -> Floats:
@@ -72,7 +90,8 @@ def _transformation(l: int, is_cartesian: bool) -> Floats:
     """Return the record's functions of one shell in monomials, (monomial, function)."""
     if l <= 1 or not is_cartesian:
         matrix = cartesian_coefficients(l)
-        return matrix[:, P_ORDER] if l == 1 else matrix
+        # Columns m = -1, 0, 1 of S_1m are y, z, x; the record's p functions are x, y, z.
+        return matrix[:, [2, 0, 1]] if l == 1 else matrix
     return np.eye(len(cartesian_powers(l)))
 
 
@@ -83,18 +102,6 @@ def _cartesian_rows(basis: Basis, coefficients: Floats) -> Floats:
         rows.append(matrix @ coefficients[start : start + matrix.shape[1]])
         start += matrix.shape[1]
     return np.vstack(rows)
-
-
-def _shells(wavefunction: Wavefunction) -> list[tuple[Floats, tuple[int, int, int], Floats, Floats]]:
-    """Return centre, powers, exponents and contraction of every Cartesian function."""
-    basis, functions = wavefunction.basis, []
-    stops = np.cumsum(basis.num_primitives)
-    for atom, l, stop, length in zip(basis.atom, basis.angular_momentum.tolist(), stops, basis.num_primitives):
-        primitives = slice(stop - length, stop)
-        for powers in cartesian_powers(l):
-            centre = wavefunction.geometry_bohr[atom]
-            functions.append((centre, powers, basis.exponents[primitives], basis.coefficients[primitives]))
-    return functions
 
 
 def monomial_gaussian(

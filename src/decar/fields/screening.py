@@ -36,18 +36,23 @@ ACCURACY = {torch.float32: Accuracy(1e-8, 1e-5), torch.float64: Accuracy(1e-12, 
 Intervals = tuple[torch.Tensor, torch.Tensor]
 
 
-def function_bounds(orbitals: CartesianOrbitals, boxes: Sequence[Intervals], order: int) -> list[list[torch.Tensor]]:
-    """Return for each group and axis the largest 1D factors, (function, primitive, interval), of orders 0..order."""
+def function_bounds(orbitals: CartesianOrbitals, boxes: Sequence[Intervals], order: int, pattern: str) -> torch.Tensor:
+    """Return the largest |phi| (and derivatives up to `order` along each axis) in boxes made of intervals.
+
+    `pattern` is the einsum that joins the three axes: "fpx,fpy,fpz->fxyz" for all products of intervals, and
+    "fpb,fpb,fpb->fb" for boxes given one by one.
+    """
     bounds = []
     for group in orbitals.groups:
-        axes = []
+        exponent = group.exponents[group.shell][:, :, None]
+        factors = []
         for axis, (low, high) in enumerate(boxes):
-            centre = group.centres[:, axis, None, None]
-            power, exponent = group.powers[:, axis, None, None], group.exponents[:, :, None]
+            centre = group.centres[group.shell, axis, None, None]
+            power = group.powers[:, axis, None, None]
             orders = [largest_value(low - centre, high - centre, power, exponent, k) for k in range(order + 1)]
-            axes.append(torch.stack(orders).amax(dim=0))
-        bounds.append(axes)
-    return bounds
+            factors.append(torch.stack(orders).amax(dim=0))
+        bounds.append(torch.einsum(f"fp,{pattern}", group.contraction[group.shell].abs(), *factors))
+    return torch.cat(bounds)
 
 
 def needed_functions(orbitals: CartesianOrbitals, bounds: torch.Tensor, neglect: float) -> torch.Tensor:

@@ -21,7 +21,7 @@ from decar.store import Store
 
 def sources_of(study: Study, plan: Plan) -> Sources:
     """Return where the tables of a planned study lie."""
-    geometry, fields = _example(study, plan)
+    geometry, wavefunction, fields = _example(study, plan) or (None, None, None)
     return Sources(
         index=Path(plan.index),
         records=Path(plan.records),
@@ -30,12 +30,13 @@ def sources_of(study: Study, plan: Plan) -> Sources:
         evaluation=Path(plan.evaluation),
         interpretation=Path(plan.interpretation),
         example_geometry=geometry,
+        example_wavefunction=wavefunction,
         example_fields=fields,
     )
 
 
-def _example(study: Study, plan: Plan) -> tuple[Path | None, Path | None]:
-    """Return the records of the example's geometry and fields, or None twice when that molecule failed."""
+def _example(study: Study, plan: Plan) -> list[Path] | None:
+    """Return the records of the example's geometry, wavefunction and fields, or None when that molecule failed."""
     index = read_index(plan)
     keys = index.loc[index["id"].astype(str) == study.figures.example, "key"]
     if keys.empty:
@@ -45,14 +46,14 @@ def _example(study: Study, plan: Plan) -> tuple[Path | None, Path | None]:
         )  # fmt: skip
     path = Path(plan.records) / "stages.parquet"
     if not path.exists():
-        return None, None
+        return None
     stages = read_table(path)
-    store, found = Store(study.store), []
-    for stage in ("optimise", "fields"):
-        is_there = (stages["key"] == keys.iloc[0]) & (stages["stage"] == stage) & (stages["status"] == "ok")
-        recipes = list(stages.loc[is_there, "recipe"])
-        found.append(store.path(stage, recipes[0]) if recipes else None)
-    return (found[0], found[1]) if all(found) else (None, None)
+    of_example = stages[(stages["key"] == keys.iloc[0]) & (stages["status"] == "ok")]
+    recipes = dict(zip(of_example["stage"], of_example["recipe"]))
+    wanted = ("optimise", "wavefunction", "fields")
+    if not all(stage in recipes for stage in wanted):
+        return None
+    return [Store(study.store).path(stage, str(recipes[stage])) for stage in wanted]
 
 
 def build(

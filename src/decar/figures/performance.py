@@ -40,7 +40,7 @@ def in_order(table: pd.DataFrame) -> list[str]:
 def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:  # noqa: ARG001
     """Draw a panel a metric: points with intervals, the split told by the fill, chance as a line."""
     models, schemes = in_order(table), sorted(table["scheme"].unique())
-    figure = new_figure(PAGE, 2 * (0.5 + 0.2 * len(models) * max(1, 0.75 * len(schemes))) + 0.3)
+    figure = new_figure(PAGE, 2 * (0.5 + len(models) * max(0.3, 0.16 * len(schemes))) + 0.3)
     grid = figure.subplots(2, 3, sharey=True)
     for letter, axes, metric in zip("abcdef", grid.ravel(), METRICS):
         _panel(axes, table[table["metric"] == metric], models, schemes)

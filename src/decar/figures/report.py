@@ -1,6 +1,7 @@
 """report.html: one page that needs no network, with every figure and structure inside it."""
 
 import base64
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from decar.config import Study
 from decar.figures.catalogue import entry
 from decar.figures.report_data import report_data
 from decar.figures.sources import Sources
+from decar.figures.style import PAGE
 
+FULL = 980  # pixels on the page of a figure as wide as a printed page
 LARGEST_SVG = 1_500_000  # bytes above which a page shows the PNG
 FORMATS = {"svg": "image/svg+xml", "png": "image/png"}
 HERE = Path(__file__).parent
@@ -28,7 +31,7 @@ def write_report(study: Study, sources: Sources, figures: Path, names: list[str]
     )
     page = environment.get_template("report.html").render(
         **report_data(study, sources),
-        figures={name: _figure(figures, name) for name in names},
+        figures={name: _figure(figures, name, study.figures.dots_per_inch) for name in names},
         css=(HERE / "report.css").read_text(encoding="utf-8"),
         script=(HERE / "report.js").read_text(encoding="utf-8"),
         version=__version__,
@@ -36,13 +39,21 @@ def write_report(study: Study, sources: Sources, figures: Path, names: list[str]
     write_text(output, page)
 
 
-def _figure(folder: Path, name: str) -> dict[str, Any]:
-    """Return title, caption, file name and data URI ("" where no format of a browser is there) of a figure."""
+def _figure(folder: Path, name: str, dots_per_inch: int) -> dict[str, Any]:
+    """Return title, caption, width on the page and data URI ("" where no format of a browser is there) of a figure."""
     about = entry(name)
     paths = [folder / f"{name}.{suffix}" for suffix in FORMATS]
     chosen = [path for path in paths if path.exists() and (path.suffix == ".png" or path.stat().st_size < LARGEST_SVG)]
-    uri = ""
+    uri, width = "", FULL
     if chosen:
-        data = base64.b64encode(chosen[0].read_bytes()).decode("ascii")
+        content = chosen[0].read_bytes()
+        width = round(FULL * min(1.0, _inches(content, dots_per_inch) / PAGE))
+        data = base64.b64encode(content).decode("ascii")
         uri = f"data:{FORMATS[chosen[0].suffix.removeprefix('.')]};base64,{data}"
-    return {"name": name, "title": about.title, "caption": about.caption, "uri": uri}
+    return {"name": name, "title": about.title, "caption": about.caption, "uri": uri, "width": width}
+
+
+def _inches(content: bytes, dots_per_inch: int) -> float:
+    """Return the width of an SVG (points, in its first line of attributes) or a PNG (pixels, bytes 16 to 20)."""
+    found = re.search(rb'<svg[^>]* width="([\d.]+)pt"', content[:2000])
+    return float(found.group(1)) / 72 if found else int.from_bytes(content[16:20], "big") / dots_per_inch

@@ -20,8 +20,10 @@ class Sources:
     models: tuple[Path, ...]  # folders of the training jobs
     evaluation: Path  # folder of predictions, metrics, roc, confusion
     interpretation: Path  # folder of kernel_correlation and kernel_tests
-    example_geometry: Path | None  # record of the example's optimised geometry; None when that molecule failed
-    example_fields: Path | None  # record of the example's fields; None when that molecule failed
+    # Records of the example; all are None when that molecule failed.
+    example_geometry: Path | None = None
+    example_wavefunction: Path | None = None
+    example_fields: Path | None = None
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:

@@ -54,19 +54,23 @@ def example_row(study: Study, sources: Sources) -> pd.Series:
 
 
 def read_cloud(study: Study, sources: Sources) -> Cloud | None:
-    """Return the example's first conformer, or None when that molecule failed."""
-    if sources.example_geometry is None or sources.example_fields is None:
+    """Return the example's first conformer; None when that molecule failed, or when its density is not computed.
+
+    Atoms are those of the wavefunction that was rendered; bonds come with the geometry.
+    """
+    geometry, wavefunction, fields = sources.example_geometry, sources.example_wavefunction, sources.example_fields
+    if geometry is None or wavefunction is None or fields is None or FIELD not in study.fields.names:
         return None
-    row = example_row(study, sources)
-    geometry, fields = read_record(sources.example_geometry), read_record(sources.example_fields)
-    grid = fields.metadata["conformers"][0]["grid"]
+    row, rendered = example_row(study, sources), read_record(fields)
+    atoms = read_record(wavefunction).arrays
+    grid = rendered.metadata["conformers"][0]["grid"]
     return Cloud(
         _title(row),
         str(row["smiles"]),
-        geometry.arrays["atomic_numbers"],
-        geometry.arrays["geometry_bohr"][0] * ANGSTROM_PER_BOHR,
-        geometry.arrays["bonds"],
-        fields.arrays[f"0/{FIELD}"][0],
+        atoms["0/atomic_numbers"],
+        atoms["0/geometry_bohr"] * ANGSTROM_PER_BOHR,
+        read_record(geometry).arrays["bonds"],
+        rendered.arrays[f"0/{FIELD}"][0],
         np.asarray(grid["origin_bohr"], dtype=np.float64) * ANGSTROM_PER_BOHR,
         float(grid["spacing_bohr"]) * ANGSTROM_PER_BOHR,
     )
@@ -155,7 +159,7 @@ def build(study: Study, sources: Sources) -> Drawing:
         row = example_row(study, sources)
         failures = read_columns(sources.dataset / "failures.csv", ["id", "reason"])
         reasons = failures.loc[failures["id"].astype(str) == study.figures.example, "reason"]
-        reason = str(reasons.iloc[0]) if len(reasons) else "not computed"
+        reason = str(reasons.iloc[0]) if len(reasons) else f"{FIELD} is not in fields.names"
         smiles = row["smiles"] if isinstance(row["smiles"], str) else ""
         figure = draw_missing(smiles, _title(row), reason)
         return Drawing(figure, pd.DataFrame([{"what": "failed", "label": reason}]))

@@ -93,10 +93,12 @@ def _climb(mf: Any, rung: Rung, density: Any, quadrature_level: int) -> tuple[di
     attempt: dict[str, Any] = {"method": rung.name, "guess": rung.guess}
     count: float | None = None
     try:
-        if rung.is_second_order:
-            cycles = _second_order(mf, density, quadrature_level)
-        else:
-            cycles, count = converge(mf, density, quadrature_level)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # PySCF's atomic guess calls what PySCF deprecates
+            if rung.is_second_order:
+                cycles = _second_order(mf, density, quadrature_level)
+            else:
+                cycles, count = converge(mf, density, quadrature_level)
     except np.linalg.LinAlgError as error:
         mf.converged = False
         failed = {"is_converged": False, "num_cycles": 0, "energy_hartree": None, "error": str(error)}
@@ -114,9 +116,7 @@ def _second_order(mf: Any, density: Any, quadrature_level: int) -> int:
     newton.max_cycle = mf.max_cycle
     steps: list[int] = []
     newton.callback = lambda _: steps.append(1)  # called after each step, and once more at the end
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # PySCF calls a function that it deprecates
-        newton.kernel(dm0=density)
+    newton.kernel(dm0=density)
     for name in STATE:
         setattr(mf, name, getattr(newton, name))
     return len(steps) - 1
