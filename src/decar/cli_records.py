@@ -69,9 +69,10 @@ def export(
             write(wavefunction, path)
             console.print(f"wrote {path}")
     if cube is not None:
-        from decar.fields.compute import render_cube
+        from decar.fields.render import render_cube
 
-        path = render_cube(wavefunction, cube, spacing, padding, Path(f"{cube}.cube"))
+        path = Path(f"{cube}.cube")
+        render_cube(wavefunction, cube, spacing, padding, path)
         console.print(f"wrote {path}")
     if cube is None and not any(path for path, _ in writers):
         raise typer.BadParameter("say what to write: --molden, --fchk, --qcschema or --cube")

@@ -77,7 +77,11 @@ def fields(study: StudyFile, batch: Batch, output: Output) -> None:
 
 
 @app.command(rich_help_panel=PANEL)
-def cubes(study: StudyFile, batch: Batch, folder: Annotated[Path, typer.Option()], output: Output) -> None:
+def cubes(
+    study: StudyFile, batch: Batch,
+    wavefunctions: Annotated[Path, typer.Option(help="Receipt of the same molecules' wavefunctions.")],
+    folder: Annotated[Path, typer.Option(help="Where the cube files go.")], output: Output,
+) -> None:  # fmt: skip
     """Write the fields of a batch as Gaussian cube files, `<folder>/<key>-<conformer>-<field>.cube`."""
     from decar.atomic import write_text
     from decar.fields.compute import write_cubes
@@ -85,13 +89,13 @@ def cubes(study: StudyFile, batch: Batch, folder: Annotated[Path, typer.Option()
     from decar.store import Store
 
     store = Store(load_study(study).store)
+    parents = read_receipts([wavefunctions]).set_index("key")["recipe"]
     rows = read_receipts([batch])
-    written = [
-        str(path)
-        for recipe in rows.loc[rows["status"] == "ok", "recipe"]
-        for path in write_cubes(store.load("fields", recipe), folder)
-    ]
-    write_text(output, "\n".join(written) + "\n")
+    written: list[Path] = []
+    for row in rows.loc[rows["status"] == "ok"].itertuples():
+        parent = store.load("wavefunction", parents[row.key])
+        written += write_cubes(store.load("fields", str(row.recipe)), parent, folder)
+    write_text(output, "".join(f"{path}\n" for path in written))
 
 
 @app.command(rich_help_panel=PANEL)

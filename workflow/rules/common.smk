@@ -16,8 +16,12 @@ def frozen_plan():
     """Plan once in the main process; the jobs of a cluster read what it planned."""
     if "DECAR_PLAN" not in os.environ:
         if workflow.config_settings.config:
-            raise WorkflowError("--config is not used here: a study file is complete in itself; use --configfile.")
-        os.environ["DECAR_PLAN"] = str(make_plan(study_file(), load_study(study_file())))
+            raise WorkflowError(
+                "--config is not used here: a study file is complete in itself; use --configfile."
+            )
+        os.environ["DECAR_PLAN"] = str(
+            make_plan(study_file(), load_study(study_file()))
+        )
     return load_plan(Path(os.environ["DECAR_PLAN"]))
 
 
@@ -57,7 +61,10 @@ def stage_receipts(stage):
 
 
 def receipts_of_shard(wildcards):
-    return [f"{FOLDER}/fields/{name}.parquet" for name in PLAN.shards[f"{wildcards.bucket}-{wildcards.hash}"]]
+    return [
+        f"{FOLDER}/fields/{name}.parquet"
+        for name in PLAN.shards[f"{wildcards.bucket}-{wildcards.hash}"]
+    ]
 
 
 def cube_receipts():
@@ -84,8 +91,13 @@ def predictions():
 
 
 def figure_receipts():
-    return [f"{FOLDER}/figures/receipts/{name}-{PLAN.figures_hash}.json" for name in FIGURES]
+    return [
+        f"{FOLDER}/figures/receipts/{name}-{PLAN.figures_hash}.json" for name in FIGURES
+    ]
 
 
 def report_files():
-    return [f"{FOLDER}/report.html", f"{FOLDER}/figures/receipts/report-{PLAN.figures_hash}.json"]
+    return [
+        f"{FOLDER}/report.html",
+        f"{FOLDER}/figures/receipts/report-{PLAN.figures_hash}.json",
+    ]

@@ -7,11 +7,11 @@ rule conformers:
         f"{FOLDER}/logs/conformers/{{batch}}.log",
     benchmark:
         f"{FOLDER}/benchmarks/conformers/{{batch}}.tsv"
+    conda:
+        "../envs/pyscf.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 1500 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
-    conda:
-        "../envs/pyscf.yaml"
     shell:
         "decar conformers --study {PLAN.study} --batch {input} --output {output} > {log} 2>&1"

@@ -7,28 +7,30 @@ rule fields:
         f"{FOLDER}/logs/fields/{{batch}}.log",
     benchmark:
         f"{FOLDER}/benchmarks/fields/{{batch}}.tsv"
+    conda:
+        "../envs/pyscf.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
-    conda:
-        "../envs/pyscf.yaml"
     shell:
         "decar fields --study {PLAN.study} --batch {input} --output {output} > {log} 2>&1"
 
 
 rule cubes:
     input:
-        ancient(f"{FOLDER}/fields/{{batch}}.parquet"),
+        fields=ancient(f"{FOLDER}/fields/{{batch}}.parquet"),
+        wavefunctions=ancient(parent_of("fields", "wavefunction")),
     output:
         f"{FOLDER}/cubes/{{batch}}.txt",
     log:
         f"{FOLDER}/logs/cubes/{{batch}}.log",
+    conda:
+        "../envs/pyscf.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../envs/pyscf.yaml"
     shell:
-        "decar cubes --study {PLAN.study} --batch {input} --folder {FOLDER}/cubes --output {output} > {log} 2>&1"
+        "decar cubes --study {PLAN.study} --batch {input.fields} --wavefunctions {input.wavefunctions}"
+        " --folder {FOLDER}/cubes --output {output} > {log} 2>&1"

@@ -6,12 +6,12 @@ rule collect:
         f"{PLAN.records}/quality.parquet",
     log:
         f"{FOLDER}/logs/collect.log",
+    conda:
+        "../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        "../envs/figures.yaml"
     shell:
         "decar collect --plan {PLAN_FILE} > {log} 2>&1"
 
@@ -23,15 +23,20 @@ rule figure:
         interpretation=ancient(f"{PLAN.interpretation}/kernel_tests.parquet"),
     output:
         f"{FOLDER}/figures/receipts/{{figure}}-{PLAN.figures_hash}.json",
-        [f"{FOLDER}/figures/{{figure}}.{kind}" for kind in PLAN.formats],
+        f"{FOLDER}/figures/{{figure}}.csv",
+        report(
+            [f"{FOLDER}/figures/{{figure}}.{kind}" for kind in PLAN.formats],
+            caption="../report/figure.rst",
+            category="Figures",
+        ),
     log:
         f"{FOLDER}/logs/figures/{{figure}}.log",
+    conda:
+        "../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        "../envs/figures.yaml"
     shell:
         "decar figure {wildcards.figure} --plan {PLAN_FILE} > {log} 2>&1"
 
@@ -41,14 +46,16 @@ rule report:
         ancient(figure_receipts()),
     output:
         f"{FOLDER}/figures/receipts/report-{PLAN.figures_hash}.json",
-        f"{FOLDER}/report.html",
+        report(
+            f"{FOLDER}/report.html", caption="../report/report.rst", category="Report"
+        ),
     log:
         f"{FOLDER}/logs/report.log",
+    conda:
+        "../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        "../envs/figures.yaml"
     shell:
         "decar report --plan {PLAN_FILE} > {log} 2>&1"

@@ -7,12 +7,12 @@ rule interpret:
         f"{PLAN.interpretation}/kernel_tests.parquet",
     log:
         f"{FOLDER}/logs/interpret.log",
+    conda:
+        "../envs/training.yaml"
     threads: 1
     resources:
         mem_mb=8000,
         runtime=120,
-    conda:
-        "../envs/training.yaml"
     shell:
         "decar interpret --study {PLAN.study} --dataset {PLAN.dataset} --shards {FOLDER}/shards"
         " --model {PLAN.explained} --output {PLAN.interpretation} > {log} 2>&1"

@@ -7,11 +7,11 @@ rule optimise:
         f"{FOLDER}/logs/optimise/{{batch}}.log",
     benchmark:
         f"{FOLDER}/benchmarks/optimise/{{batch}}.tsv"
+    conda:
+        "../envs/pyscf.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
-    conda:
-        "../envs/pyscf.yaml"
     shell:
         "decar optimise --study {PLAN.study} --batch {input} --output {output} > {log} 2>&1"

@@ -5,12 +5,12 @@ rule shards:
         f"{FOLDER}/shards/{{bucket}}-{{hash}}.h5",
     log:
         f"{FOLDER}/logs/shards/{{bucket}}-{{hash}}.log",
+    conda:
+        "../envs/pyscf.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
-    conda:
-        "../envs/pyscf.yaml"
     shell:
         "decar shards --study {PLAN.study} --bucket {wildcards.bucket} --output {output} {input} > {log} 2>&1"
 
@@ -27,11 +27,11 @@ rule assemble:
         dataset_file("molecules.parquet"),
     log:
         f"{FOLDER}/logs/dataset.log",
+    conda:
+        "../envs/pyscf.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=30,
-    conda:
-        "../envs/pyscf.yaml"
     shell:
         "decar dataset --plan {PLAN_FILE} > {log} 2>&1"

@@ -9,14 +9,14 @@ rule train:
         f"{FOLDER}/logs/train/{{job}}.log",
     benchmark:
         f"{FOLDER}/benchmarks/train/{{job}}.tsv"
-    params:
-        job=lambda wildcards: training_arguments(wildcards.job),
+    conda:
+        "../envs/training.yaml"
     threads: STUDY.training.processes * STUDY.training.threads
     resources:
         mem_mb=lambda wildcards, attempt: 6000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
-    conda:
-        "../envs/training.yaml"
+    params:
+        job=lambda wildcards: training_arguments(wildcards.job),
     shell:
         "torchrun --standalone --nproc-per-node {STUDY.training.processes} -m decar.cli train --study {PLAN.study}"
         " --dataset {PLAN.dataset} --shards {FOLDER}/shards {params.job}"

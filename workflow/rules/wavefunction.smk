@@ -7,11 +7,11 @@ rule wavefunction:
         f"{FOLDER}/logs/wavefunction/{{batch}}.log",
     benchmark:
         f"{FOLDER}/benchmarks/wavefunction/{{batch}}.tsv"
+    conda:
+        "../envs/pyscf.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
-    conda:
-        "../envs/pyscf.yaml"
     shell:
         "decar wavefunction --study {PLAN.study} --batch {input} --output {output} > {log} 2>&1"

@@ -1,6 +1,6 @@
 r"""The electrostatic potential of a molecule as a sum over atoms and multipoles, each a radial table.
 
-The density is parted into free atoms and the rest, which is small and is shared out among the atoms (w_A, quadrature.py):
+The density is parted into free atoms and a small rest, which is shared out among the atoms (w_A: quadrature.py):
 
     rho = sum_A rho_A + sum_A w_A delta,   delta = rho - sum_A rho_A
     V(r) = sum_A [ F_A(r_A) / r_A - sum_lm U_A,lm(r_A) Y_lm(r_A / |r_A|) ]
@@ -21,7 +21,7 @@ from decar.fields.free_atoms import RADII_BOHR, FreeAtom, free_atom_density, has
 from decar.fields.harmonics import solid_harmonics
 from decar.fields.orbitals import CartesianOrbitals
 from decar.fields.points import point_intermediates
-from decar.fields.quadrature import atom_quadrature
+from decar.fields.quadrature import AtomQuadrature, atom_quadrature
 from decar.fields.radial_poisson import angular_momenta, radial_potentials
 from decar.quantum.wavefunction import Wavefunction
 
@@ -38,7 +38,7 @@ class Expansion:
     num_radii: int
 
 
-STANDARD = Expansion(highest_l=12, degree=35, num_radii=45)  # 434 directions
+STANDARD = Expansion(highest_l=10, degree=29, num_radii=40)  # 302 directions
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,19 @@ def atomic_potentials(
     wavefunction: Wavefunction, orbitals: CartesianOrbitals, expansion: Expansion = STANDARD
 ) -> list[AtomicPotential]:
     """Return the contribution of every atom, computed in float64."""
+    numbers, geometry = wavefunction.atomic_numbers, wavefunction.geometry_bohr
     references = _reference_atoms(wavefunction)
+    quadratures = [
+        atom_quadrature(atom, numbers, geometry, expansion.num_radii, expansion.degree) for atom in range(len(numbers))
+    ]
+    points = np.concatenate([quadrature.points for quadrature in quadratures])
+    delta = point_intermediates(orbitals, points).density.cpu().numpy()
+    for reference, centre in zip(references, geometry):
+        if reference is not None:
+            delta -= reference.density(np.linalg.norm(points - centre, axis=1))
     return [
-        _atomic_potential(wavefunction, orbitals, references, atom, expansion)
-        for atom in range(len(wavefunction.atomic_numbers))
+        _atomic_potential(wavefunction, atom, references[atom], quadrature, part, expansion.highest_l)
+        for atom, (quadrature, part) in enumerate(zip(quadratures, np.split(delta, len(quadratures))))
     ]
 
 
@@ -70,28 +79,20 @@ def _reference_atoms(wavefunction: Wavefunction) -> list[FreeAtom | None]:
 
 
 def _atomic_potential(
-    wavefunction: Wavefunction, orbitals: CartesianOrbitals, references: list[FreeAtom | None], atom: int,
-    expansion: Expansion,
+    wavefunction: Wavefunction, atom: int, reference: FreeAtom | None, quadrature: AtomQuadrature, delta: Floats,
+    highest_l: int,
 ) -> AtomicPotential:  # fmt: skip
-    geometry = wavefunction.geometry_bohr
-    quadrature = atom_quadrature(
-        atom, wavefunction.atomic_numbers, geometry, expansion.num_radii, expansion.degree
-    )
-    delta = point_intermediates(orbitals, quadrature.points).density.cpu().numpy()
-    for reference, centre in zip(references, geometry):
-        if reference is not None:
-            delta -= reference.density(np.linalg.norm(quadrature.points - centre, axis=1))
-    shared = delta.reshape(expansion.num_radii, -1) * quadrature.share
-    harmonics = solid_harmonics(torch.tensor(quadrature.directions), expansion.highest_l).numpy()
+    """Return the tables of one atom from delta at its quadrature points, (radius * direction,)."""
+    shared = delta.reshape(quadrature.share.shape) * quadrature.share
+    harmonics = solid_harmonics(torch.tensor(quadrature.directions), highest_l).numpy()
     components = (shared * quadrature.direction_weights) @ harmonics.T
-    potentials = radial_potentials(quadrature.rule, components, expansion.highest_l)
-    table = _on_nodes(quadrature.rule.radius(quadrature.rule.nodes), potentials, expansion.highest_l)
+    potentials = radial_potentials(quadrature.rule, components, highest_l)
+    table = _on_nodes(quadrature.rule.radius(quadrature.rule.nodes), potentials, highest_l)
     y00 = 1 / np.sqrt(4 * np.pi)
     monopole = float(wavefunction.nuclear_charges[atom]) - NODES_BOHR * table[:, 0] * y00
-    reference = references[atom]
     if reference is not None:
         monopole -= free_atom_screening(reference)
-    return AtomicPotential(geometry[atom], monopole, -table[:, 1:])
+    return AtomicPotential(wavefunction.geometry_bohr[atom], monopole, -table[:, 1:])
 
 
 def _on_nodes(radii: Floats, potentials: Floats, highest_l: int) -> Floats:

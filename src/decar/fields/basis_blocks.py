@@ -7,6 +7,7 @@ A block of 20^3 voxels needs 60 exponentials a primitive, not 8000. Each block e
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil
 
 import numpy as np
@@ -63,7 +64,7 @@ def _cuts(n: int, spacing_bohr: float) -> list[slice]:
     """Cut one axis into nearly equal pieces of about BLOCK_BOHR."""
     edge = min(max(round(BLOCK_BOHR / spacing_bohr), FEWEST), MOST)
     ends = np.linspace(0, n, ceil(n / edge) + 1).round().astype(int).tolist()
-    return [slice(start, stop) for start, stop in zip(ends, ends[1:])]
+    return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
 def _tables(
@@ -92,10 +93,11 @@ def _needed(
 ) -> torch.Tensor:
     """Return which functions each block needs, (function, x block, y block, z block) bool."""
     boxes: list[Intervals] = []
-    for points, pieces in zip(grid.axes(), cuts):
-        ends = torch.tensor([[points[cut.start], points[cut.stop - 1]] for cut in pieces])
-        boxes.append((ends[:, 0].to(orbitals.coefficients), ends[:, 1].to(orbitals.coefficients)))
-    bounds = function_bounds(orbitals, boxes, order, "fpx,fpy,fpz->fxyz")
+    for axis, (points, pieces) in enumerate(zip(grid.axes(), cuts)):
+        ends = torch.tensor([[points[cut.start], points[cut.stop - 1]] for cut in pieces]).to(orbitals.coefficients)
+        shape = [-1 if other == axis else 1 for other in range(3)]
+        boxes.append((ends[:, 0].view(shape), ends[:, 1].view(shape)))
+    bounds = function_bounds(orbitals, boxes, order)
     return needed_functions(orbitals, bounds.flatten(1), neglect).view(bounds.shape)
 
 
@@ -105,7 +107,8 @@ def _mixing(coefficients: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     Where there are fewer functions than orbitals, C^T = Q R, and R alone gives the same sums over orbitals.
     """
     if coefficients.shape[0] < coefficients.shape[1]:
-        return torch.linalg.qr(coefficients.T, mode="r").R.to(dtype)
+        triangle: torch.Tensor = torch.linalg.qr(coefficients.T, mode="r").R
+        return triangle.to(dtype)
     return coefficients.T.to(dtype).contiguous()
 
 
@@ -126,11 +129,7 @@ def _functions(
         planes = {(d[0], d[1]): _plane(pieces[0][d[0]], pieces[1][d[1]]) for d in derivatives}
         for derivative in derivatives:
             plane, line = planes[derivative[0], derivative[1]], pieces[2][derivative[2]]
-            if line.shape[1] == 1:  # one primitive: an outer product
-                values = plane.transpose(1, 2) * line
-            else:
-                values = torch.bmm(plane.transpose(1, 2), line)
-            parts[derivative].append(values.flatten(1))
+            parts[derivative].append(torch.bmm(plane.transpose(1, 2), line).flatten(1))
     return {derivative: values[0] if len(values) == 1 else torch.cat(values) for derivative, values in parts.items()}
 
 

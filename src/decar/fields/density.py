@@ -59,4 +59,5 @@ def electron_density(local: Intermediates) -> torch.Tensor:
 def density_gradient_norm(local: Intermediates) -> torch.Tensor:
     """Return |grad rho| as one channel, (1, ...) [e/bohr^4]."""
     assert local.gradient is not None  # the registry entry asks for order 1
-    return torch.linalg.vector_norm(local.gradient, dim=0)[None]
+    norm: torch.Tensor = torch.linalg.vector_norm(local.gradient, dim=0)
+    return norm[None]

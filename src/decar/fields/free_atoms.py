@@ -1,7 +1,7 @@
 r"""Spherical densities of free neutral atoms, H to Xe, from a table that `free_atoms_scf.py` made.
 
-ln rho is tabulated at radii in geometric progression and interpolated by a cubic spline in ln r: within 1e-5 relative of
-the self-consistent densities wherever rho exceeds 1e-10 e/bohr^3 (float32 table).
+ln rho is tabulated at radii in geometric progression and interpolated by a cubic spline in ln r: within 1e-5 relative
+of the self-consistent densities wherever rho exceeds 1e-10 e/bohr^3.
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,8 @@ orbitals filled evenly, its electrons' repulsion scaled by f so that no electron
     E = tr hD + 1/2 tr D G[D] + 1/2 sum_a (f_a - 1) tr D_a G[D_a],   G = J - K/2,   f = (q - 1) N / (q (N - 1))
 
 Hydrogen is exact (f = 0), closed-shell atoms are those of restricted Hartree-Fock, and every density is a sphere.
-Basis: uncontracted even-tempered Gaussians; He, Ne, Ar and Kr reach the numerical Hartree-Fock limit within 5e-4 Eh.
+Basis: uncontracted even-tempered Gaussians; He, Ne, Ar and Kr reach the numerical Hartree-Fock limit
+within 4e-4 Eh, Xe within 3e-3 Eh (limits: doi 10.1006/adnd.1993.1003).
 
 This module needs PySCF, and runs only to make the table anew: `python -m decar.fields.free_atoms_scf` (20 minutes).
 """
@@ -29,7 +30,7 @@ from decar.provenance import package_versions
 
 Floats = NDArray[np.float64]
 RATIO = 2.1
-# Lowest and highest exponent [bohr^-2] of s, p, d functions; highest = factor Z^2, so that the cores of all Z are alike.
+# Lowest and highest exponent [bohr^-2] of s, p, d functions; the highest is factor Z^2: the cores of all Z are alike.
 LOWEST = (0.01, 0.015, 0.025)
 HIGHEST_FACTOR = (2e4, 60.0, 1.5)
 LEVEL = "average-of-configuration Hartree-Fock, non-relativistic, even-tempered Gaussians of ratio 2.1"

@@ -44,8 +44,11 @@ class VoxelGrid:
 
     def axes(self) -> tuple[Floats, Floats, Floats]:
         """Return the coordinates of the voxel centres along x, y and z [bohr]."""
-        x, y, z = (start + self.spacing_bohr * np.arange(n) for start, n in zip(self.origin_bohr, self.shape))
-        return x, y, z
+        x, y, z = zip(self.origin_bohr, self.shape)
+        return self._axis(*x), self._axis(*y), self._axis(*z)
+
+    def _axis(self, start: float, count: int) -> Floats:
+        return np.asarray(start + self.spacing_bohr * np.arange(count, dtype=np.float64))
 
     def points(self) -> Floats:
         """Return all voxel centres, (voxel, 3) [bohr], z running fastest."""
@@ -54,7 +57,7 @@ class VoxelGrid:
     def point(self, index: NDArray[Any]) -> Floats:
         """Return the centres of the voxels with these flat indices (z running fastest), (index, 3) [bohr]."""
         triples = np.stack(np.unravel_index(index, self.shape), axis=-1)
-        return np.asarray(self.origin_bohr) + self.spacing_bohr * triples
+        return np.asarray(np.asarray(self.origin_bohr) + self.spacing_bohr * triples)
 
     def contains(self, points: Floats) -> NDArray[np.bool_]:
         """Return for points (n, 3) [bohr] whether they lie in the box, faces included."""

@@ -52,7 +52,7 @@ def solid_harmonics(xyz: torch.Tensor, highest_l: int) -> torch.Tensor:
         for part, sign in ((cosine, 1), (sine, -1))[: 2 if m else 1]:
             before, here = torch.zeros_like(x), part
             for l in range(m, highest_l + 1):
-                # `here` is the Legendre part of l, without norm: (l - m + 1) P_(l+1) = (2l + 1) z P_l - (l + m) r^2 P_(l-1)
+                # Legendre: (l - m + 1) P_(l+1) = (2l + 1) z P_l - (l + m) r^2 P_(l-1)
                 torch.mul(here, _norm(l, m), out=values[l * l + l + sign * m])
                 if l < highest_l:
                     before, here = here, ((2 * l + 1) * z * here - (l + m) * square * before) / (l - m + 1)

@@ -17,24 +17,43 @@ from decar.fields.screening import ACCURACY, function_bounds, needed_functions
 
 Floats = NDArray[np.float64]
 CHUNK = 512  # points of a chunk
+CELL_BOHR = 0.5
 
 
 def point_intermediates(orbitals: CartesianOrbitals, points: Floats, order: int = 0) -> Intermediates:
-    """Return rho and, for order 1, its gradient at points (n, 3) [bohr]; neighbours in the array should be near."""
-    chunks = torch.as_tensor(points, dtype=torch.float64, device=orbitals.coefficients.device).split(CHUNK)
-    parts = [_chunk(orbitals, chunk, order) for chunk in chunks]
+    """Return rho and, for order 1, its gradient at points (n, 3) [bohr] in any order, on the orbitals' device."""
+    device = orbitals.coefficients.device
+    path = _space_filling_order(points)
+    sorted_points = torch.as_tensor(points[path], dtype=torch.float64, device=device)
+    chunks = [sorted_points[start : start + CHUNK] for start in range(0, len(points), CHUNK)]
+    ends = torch.stack([torch.stack([chunk.amin(dim=0), chunk.amax(dim=0)]) for chunk in chunks])
+    boxes = [(ends[:, 0, axis], ends[:, 1, axis]) for axis in range(3)]
+    needed = needed_functions(orbitals, function_bounds(orbitals, boxes, order), ACCURACY[torch.float64].neglect)
+    parts = [_chunk(orbitals, chunk, members, order) for chunk, members in zip(chunks, needed.T)]
+    back = torch.as_tensor(np.argsort(path), device=device)
     gradients = [part.gradient for part in parts if part.gradient is not None]
-    density = torch.cat([part.density for part in parts])
-    return Intermediates(density, torch.cat(gradients, dim=1) if gradients else None)
+    density = torch.cat([part.density for part in parts])[back]
+    return Intermediates(density, torch.cat(gradients, dim=1)[:, back] if gradients else None)
 
 
-def _chunk(orbitals: CartesianOrbitals, points: torch.Tensor, order: int) -> Intermediates:
-    boxes = [(points[:, axis].amin()[None], points[:, axis].amax()[None]) for axis in range(3)]
-    bounds = function_bounds(orbitals, boxes, order, "fpb,fpb,fpb->fb")
-    needed = needed_functions(orbitals, bounds, ACCURACY[torch.float64].neglect)[:, 0]
+def _space_filling_order(points: Floats) -> NDArray[np.intp]:
+    """Return the order of points along a Z-shaped curve through cells of CELL_BOHR (Morton's order)."""
+    cells = ((points - points.min(axis=0)) / CELL_BOHR).astype(np.int64)
+    code = np.zeros(len(points), dtype=np.int64)
+    for bit in range(int(cells.max(initial=0)).bit_length()):
+        for axis in range(3):
+            code |= ((cells[:, axis] >> bit) & 1) << (3 * bit + axis)
+    return np.argsort(code, kind="stable")
+
+
+def _chunk(orbitals: CartesianOrbitals, points: torch.Tensor, needed: torch.Tensor, order: int) -> Intermediates:
+    """Return the sums over orbitals at the points of one chunk, from the functions that it needs."""
     parts: list[dict[Derivative, torch.Tensor]] = []
-    for group, members in zip(orbitals.groups, needed.split([len(group) for group in orbitals.groups])):
-        parts.append(_functions(group, members.nonzero().flatten(), points, order))
+    first = 0
+    for group in orbitals.groups:
+        members = needed[first : first + len(group)].nonzero().flatten()
+        parts.append(_functions(group, members, points, order))
+        first += len(group)
     mixing = orbitals.coefficients[needed].T
     return intermediates_of({key: mixing @ torch.cat([part[key] for part in parts]) for key in parts[0]})
 
@@ -47,7 +66,7 @@ def _functions(
     offset = points.T[:, None, :] - group.centres[shells].T[:, :, None]  # (3, shell, point)
     exponents, contraction = group.exponents[shells], group.contraction[shells]
     gaussians = torch.exp(-exponents[:, :, None] * (offset * offset).sum(dim=0)[:, None])
-    radial = torch.einsum("sp,spn->sn", contraction, gaussians)[owner]
+    radial = (contraction[:, :, None] * gaussians).sum(dim=1)[owner]
     powers = group.powers[members].to(torch.int64)
     highest = int(powers.max()) + 1 if len(members) else 0
     ladder = [torch.ones_like(offset)]
@@ -58,9 +77,9 @@ def _functions(
     def monomial(a: torch.Tensor) -> torch.Tensor:
         return table[a[:, 0], 0, owner] * table[a[:, 1], 1, owner] * table[a[:, 2], 2, owner]
 
-    values = {VALUE: monomial(powers) * radial}
+    values = {VALUE: monomial(powers).mul_(radial)}
     if order:
-        slope = torch.einsum("sp,spn->sn", contraction * exponents, gaussians)[owner]
+        slope = ((contraction * exponents)[:, :, None] * gaussians).sum(dim=1)[owner]
         for axis, derivative in enumerate(GRADIENT):
             step = torch.tensor(derivative, device=powers.device)
             lower = powers[:, axis, None] * monomial((powers - step).clamp(min=0))

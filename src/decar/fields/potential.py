@@ -42,7 +42,8 @@ def potential_at_points(
 ) -> Floats:
     """Return V at points (n, 3) [bohr], (n,) [hartree/e], in float64."""
     evaluator = PotentialEvaluator(atomic_potentials(wavefunction, orbitals, expansion), torch.float64)
-    return torch.cat([evaluator(chunk) for chunk in torch.as_tensor(points).split(CHUNK)]).numpy()
+    chunks = [torch.as_tensor(points[start : start + CHUNK]) for start in range(0, len(points), CHUNK)]
+    return np.asarray(torch.cat([evaluator(chunk) for chunk in chunks]).numpy())
 
 
 def _blocks(shape: tuple[int, int, int]) -> list[tuple[slice, slice, slice]]:
@@ -85,7 +86,8 @@ class PotentialEvaluator:
     ) -> torch.Tensor:
         table = self.tables[atom][:, : (l + 1) ** 2 - 1]
         radial = torch.lerp(table.index_select(0, node), table.index_select(0, node + 1), place[:, None])
-        return torch.linalg.vecdot(radial, solid_harmonics(direction, l)[1:].T)
+        total: torch.Tensor = torch.linalg.vecdot(radial, solid_harmonics(direction, l)[1:].T)
+        return total
 
 
 def _reaches(multipoles: Floats, highest_l: int) -> Floats:

@@ -57,3 +57,11 @@ def _radial_density(square: torch.Tensor, coefficients: torch.Tensor, cutoff: fl
     for row in coefficients[1:]:
         value = value.mul_(u.flatten()).add_(row.index_select(0, interval))
     return value.exp_().view(square.shape) * (square < cutoff**2)
+
+
+def promolecular_at_points(atomic_numbers: NDArray[np.int32], geometry_bohr: Floats, points: Floats) -> Floats:
+    """Return rho_pro at points (n, 3) [bohr], (n,) [e/bohr^3], in float64."""
+    density = np.zeros(len(points))
+    for atomic_number, centre in zip(atomic_numbers.tolist(), geometry_bohr):
+        density += free_atom_density(atomic_number).density(np.linalg.norm(points - centre, axis=1))
+    return density

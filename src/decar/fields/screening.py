@@ -36,22 +36,24 @@ ACCURACY = {torch.float32: Accuracy(1e-8, 1e-5), torch.float64: Accuracy(1e-12, 
 Intervals = tuple[torch.Tensor, torch.Tensor]
 
 
-def function_bounds(orbitals: CartesianOrbitals, boxes: Sequence[Intervals], order: int, pattern: str) -> torch.Tensor:
-    """Return the largest |phi| (and derivatives up to `order` along each axis) in boxes made of intervals.
+def function_bounds(orbitals: CartesianOrbitals, boxes: Sequence[Intervals], order: int) -> torch.Tensor:
+    """Return the largest |phi| (with derivatives up to `order` along each axis) in each box, (function, *box).
 
-    `pattern` is the einsum that joins the three axes: "fpx,fpy,fpz->fxyz" for all products of intervals, and
-    "fpb,fpb,fpb->fb" for boxes given one by one.
+    The intervals of x, y and z are broadcast against each other: three of shape (box,) give boxes one by one, those of
+    shapes (nx, 1, 1), (1, ny, 1) and (1, 1, nz) all their products.
     """
     bounds = []
     for group in orbitals.groups:
-        exponent = group.exponents[group.shell][:, :, None]
-        factors = []
+        product: torch.Tensor | float = 1.0
         for axis, (low, high) in enumerate(boxes):
-            centre = group.centres[group.shell, axis, None, None]
-            power = group.powers[:, axis, None, None]
+            shape = (-1, group.exponents.shape[1], *[1] * low.ndim)
+            centre = group.centres[group.shell, axis].view(-1, *shape[2:], 1)
+            power = group.powers[:, axis].view(-1, *shape[2:], 1)
+            exponent = group.exponents[group.shell].view(shape)
             orders = [largest_value(low - centre, high - centre, power, exponent, k) for k in range(order + 1)]
-            factors.append(torch.stack(orders).amax(dim=0))
-        bounds.append(torch.einsum(f"fp,{pattern}", group.contraction[group.shell].abs(), *factors))
+            product = product * torch.stack(orders).amax(dim=0)
+        weights = group.contraction[group.shell].abs().view(shape)
+        bounds.append((weights * product).sum(dim=1))
     return torch.cat(bounds)
 
 

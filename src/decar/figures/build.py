@@ -85,7 +85,10 @@ def build_report(plan: Plan) -> None:
 
 
 def _write_receipt(name: str, study: Study, plan: Plan, sources: Sources, written: Iterable[Path]) -> None:
-    """Tie what was written to the tables and settings that it was made from, by SHA-256."""
+    """Tie what was written to the tables and settings that it was made from, by SHA-256.
+
+    The receipts of earlier settings go: they would say of the file that lies here now that it is theirs.
+    """
     receipt = {
         "name": name,
         "version": STAGE_VERSION["figures"],
@@ -94,6 +97,8 @@ def _write_receipt(name: str, study: Study, plan: Plan, sources: Sources, writte
         "settings": study.figures.model_dump(mode="json"),
     }
     path = Path(plan.folder) / "figures" / "receipts" / f"{name}-{plan.figures_hash}.json"
+    for earlier in path.parent.glob(f"{name}-{'?' * len(plan.figures_hash)}.json"):
+        earlier.unlink()
     write_text(path, json.dumps(receipt, indent=1, sort_keys=True) + "\n")
 
 
