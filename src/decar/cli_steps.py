@@ -92,9 +92,9 @@ def cubes(
     parents = read_receipts([wavefunctions]).set_index("key")["recipe"]
     rows = read_receipts([batch])
     written: list[Path] = []
-    for row in rows.loc[rows["status"] == "ok"].itertuples():
-        parent = store.load("wavefunction", parents[row.key])
-        written += write_cubes(store.load("fields", str(row.recipe)), parent, folder)
+    for row in rows.loc[rows["status"] == "ok"].to_dict("records"):
+        parent = store.load("wavefunction", str(parents.loc[row["key"]]))
+        written += write_cubes(store.load("fields", str(row["recipe"])), parent, folder)
     write_text(output, "".join(f"{path}\n" for path in written))
 
 

@@ -108,7 +108,7 @@ def test_curves_and_confusion_agree_with_the_metrics(tmp_path, dataset, predicti
         assert area == pytest.approx(values[model, scheme, "auroc"])
     for (model, scheme), cells in confusion.groupby(["model", "scheme"]):
         assert cells["count"].sum() == len(KEYS)
-        right = cells.loc[cells["true"] == cells["predicted"], "count"].sum()
+        right = cells.loc[cells["label"] == cells["predicted"], "count"].sum()
         assert right / len(KEYS) == pytest.approx(values[model, scheme, "accuracy"])
 
 

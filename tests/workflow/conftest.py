@@ -19,7 +19,7 @@ methanol,methanol,CO,0
 glycolaldehyde,glycolaldehyde,OCC=O,1
 formamide,formamide,NC=O,0
 acetamide,acetamide,CC(N)=O,1
-acetic,acetic acid,CC(O)=O,0
+acetic,acetic acid,CC(O)=O,1
 broken,never closed ring,C1CC,0
 lead,lead acetate,CC(=O)O[Pb]OC(C)=O,1
 """

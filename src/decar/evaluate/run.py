@@ -130,10 +130,10 @@ def confusion_table(test: pd.DataFrame) -> pd.DataFrame:
         counts = confusion(part["label"].to_numpy(), part["probability"].to_numpy(), np.ones(len(part)))
         for (label, predicted), count in zip(((1, 1), (0, 0), (0, 1), (1, 0)), counts):
             rows.append({
-                "model": model, "role": role_, "scheme": scheme, "true": label, "predicted": predicted,
+                "model": model, "role": role_, "scheme": scheme, "label": label, "predicted": predicted,
                 "count": round(float(count)),
             })  # fmt: skip
-    return pd.DataFrame(rows).sort_values(["scheme", "model", "true", "predicted"], ignore_index=True)
+    return pd.DataFrame(rows).sort_values(["scheme", "model", "label", "predicted"], ignore_index=True)
 
 
 def _read_predictions(path: Path) -> pd.DataFrame:

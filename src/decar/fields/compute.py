@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from decar.batch import Molecule
 from decar.config import Study
 from decar.errors import ChemistryError, DataFormatError
-from decar.fields.cube import Cube, write_cube
+from decar.fields.cube import write_cube
 from decar.fields.grid import VoxelGrid, molecule_grid
 from decar.fields.outside import electron_fraction_outside
 from decar.fields.registry import FIELDS, Field, check_field_names, evaluate_fields
+from decar.fields.render import molecule_cube
 from decar.provenance import provenance
 from decar.quantum.wavefunction import Wavefunction
 from decar.record import Record
@@ -100,17 +101,13 @@ def write_cubes(record: Record, parent: Record, folder: Path) -> list[Path]:
     """Write every field of a fields record as `<folder>/<key>-<conformer>-<field>.cube`; `parent` has the nuclei."""
     paths = []
     for name, values in sorted(record.arrays.items()):
-        conformer, field_name = name.split("/", 1)
-        described = record.metadata["fields"][field_name]
-        path = folder / f"{record.metadata['key']}-{conformer}-{field_name}.cube"
-        cube = Cube(
-            VoxelGrid.from_metadata(record.metadata["conformers"][int(conformer)]["grid"]),
-            parent.arrays[f"{conformer}/atomic_numbers"],
-            parent.arrays[f"{conformer}/nuclear_charges"],
-            parent.arrays[f"{conformer}/geometry_bohr"],
-            values,
-            (f"{field_name} [{described['unit']}]", f"decar {record.metadata['key']} conformer {conformer}"),
+        conformer, field = name.split("/", 1)
+        wavefunction = Wavefunction.from_record(
+            parent.arrays, parent.metadata["conformers"][int(conformer)], f"{conformer}/"
         )
-        write_cube(path, cube)
+        grid = VoxelGrid.from_metadata(record.metadata["conformers"][int(conformer)]["grid"])
+        key = record.metadata["key"]
+        path = folder / f"{key}-{conformer}-{field}.cube"
+        write_cube(path, molecule_cube(wavefunction, grid, values, field, f"decar {key} conformer {conformer}"))
         paths.append(path)
     return paths
