@@ -22,7 +22,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@touch $@
 
 demo: setup ## Compute the example study (config.yaml) and say what was made: about ten minutes on two cores.
-	snakemake --profile local
+	snakemake --profile local --quiet rules host
 	@decar summary --study config.yaml
 
 test: setup ## Run the tests: at most ten minutes on two cores.
@@ -40,8 +40,9 @@ format: setup ## Format the code.
 	ruff format .
 	snakefmt workflow
 
-docs: setup ## Write config/README.md and config/schema.json from the schema.
+docs: setup ## Write config/README.md, config/schema.json and the tree of the README.
 	decar config --write config
+	python docs/tree.py
 
 clean: ## Remove the environment and the caches; results stay.
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .snakemake

@@ -18,9 +18,20 @@ THIOFORMAMIDE = "C 0 0.1 0; S 3.05 0.4 0.2; N -1.2 2.3 -0.3; H -1.1 -1.7 0.1; H 
 
 
 @cache
-def molecule(atoms: str, basis: str, cartesian: bool = False, charge: int = 0, multiplicity: int = 1) -> Wavefunction:
-    """Return the Hartree-Fock wavefunction."""
-    mole = gto.M(atom=atoms, basis=basis, unit="Bohr", cart=cartesian, charge=charge, spin=multiplicity - 1, verbose=0)
+def molecule(
+    atoms: str, basis: str, cartesian: bool = False, charge: int = 0, multiplicity: int = 1, ecp: str = ""
+) -> Wavefunction:
+    """Return the Hartree-Fock wavefunction; `core` is the element that has an effective core potential."""
+    mole = gto.M(
+        atom=atoms,
+        basis=basis,
+        ecp={core: basis} if core else {},
+        unit="Bohr",
+        cart=cartesian,
+        charge=charge,
+        spin=multiplicity - 1,
+        verbose=0,
+    )
     solver = scf.RHF(mole) if multiplicity == 1 else scf.UHF(mole)
     solver.conv_tol = 1e-10
     solver.run()
@@ -45,11 +56,14 @@ def gaussians(centres, exponents, charges, num_electrons: float = 1.0) -> Wavefu
     exponents = np.asarray(exponents, dtype=float)
     count = len(exponents)
     one = np.ones(count, dtype=np.int32)
+    total = round(count * num_electrons)
+    charge, multiplicity = sum(charges) - total, 1 + total % 2
     norms = (2 * exponents / np.pi) ** 0.75 * np.sqrt(4 * np.pi)
     basis = Basis(np.arange(count, dtype=np.int32), 0 * one, one, exponents, norms, True)
     return Wavefunction(
         np.asarray(charges, dtype=np.int32), np.asarray(charges, dtype=float), np.asarray(centres, dtype=float), basis,
-        np.eye(count), np.full(count, num_electrons), np.zeros(count), None, None, None, 0, 1, 0.0, np.zeros(3), {}, {},
+        np.eye(count), np.full(count, num_electrons), np.zeros(count),
+        None, None, None, charge, multiplicity, 0.0, np.zeros(3), {}, {},
     )  # fmt: skip
 
 

@@ -16,7 +16,14 @@ from decar.fields.points import point_intermediates
 from decar.quantum.pyscf_mole import to_pyscf_mole
 from tests.fields import oracle
 from tests.fields.systems import (
-    BENT_RADICAL, HYDROGEN_BROMIDE, HYDROXIDE, THIOFORMAMIDE, WATER, gaussians, molecule, shared_molecule,
+    BENT_RADICAL,
+    HYDROGEN_BROMIDE,
+    HYDROXIDE,
+    THIOFORMAMIDE,
+    WATER,
+    gaussians,
+    molecule,
+    shared_molecule,
 )  # fmt: skip
 
 BOUND = {torch.float32: (1e-8, 1e-5), torch.float64: (1e-12, 1e-10)}

@@ -13,5 +13,7 @@ rule conformers:
     resources:
         mem_mb=lambda wildcards, attempt: 1500 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        study=PLAN.study,
     shell:
-        "decar conformers --study {PLAN.study} --batch {input} --output {output} > {log} 2>&1"
+        "decar conformers --study {params.study} --batch {input} --output {output} > {log} 2>&1"

@@ -13,6 +13,10 @@ rule evaluate:
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        study=PLAN.study,
+        dataset=lambda wildcards, input: os.path.dirname(input.dataset),
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
-        "decar evaluate --study {PLAN.study} --dataset {PLAN.dataset} --output {PLAN.evaluation}"
+        "decar evaluate --study {params.study} --dataset {params.dataset} --output {params.folder}"
         " {input.predictions} > {log} 2>&1"

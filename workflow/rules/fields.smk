@@ -13,8 +13,10 @@ rule fields:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        study=PLAN.study,
     shell:
-        "decar fields --study {PLAN.study} --batch {input} --output {output} > {log} 2>&1"
+        "decar fields --study {params.study} --batch {input} --output {output} > {log} 2>&1"
 
 
 rule cubes:
@@ -31,6 +33,9 @@ rule cubes:
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        study=PLAN.study,
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
-        "decar cubes --study {PLAN.study} --batch {input.fields} --wavefunctions {input.wavefunctions}"
-        " --folder {FOLDER}/cubes --output {output} > {log} 2>&1"
+        "decar cubes --study {params.study} --batch {input.fields} --wavefunctions {input.wavefunctions}"
+        " --folder {params.folder} --output {output} > {log} 2>&1"

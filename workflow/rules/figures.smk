@@ -12,8 +12,10 @@ rule collect:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        plan=PLAN_FILE,
     shell:
-        "decar collect --plan {PLAN_FILE} > {log} 2>&1"
+        "decar collect --plan {params.plan} > {log} 2>&1"
 
 
 rule figure:
@@ -37,8 +39,10 @@ rule figure:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        plan=PLAN_FILE,
     shell:
-        "decar figure {wildcards.figure} --plan {PLAN_FILE} > {log} 2>&1"
+        "decar figure {wildcards.figure} --plan {params.plan} > {log} 2>&1"
 
 
 rule report:
@@ -57,5 +61,7 @@ rule report:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        plan=PLAN_FILE,
     shell:
-        "decar report --plan {PLAN_FILE} > {log} 2>&1"
+        "decar report --plan {params.plan} > {log} 2>&1"

@@ -1,6 +1,7 @@
 rule interpret:
     input:
         dataset=ancient(dataset_file("manifest.parquet")),
+        shards=ancient(shard_files()),
         model=ancient(f"{PLAN.explained}/predictions.parquet"),
     output:
         f"{PLAN.interpretation}/kernel_correlation.parquet",
@@ -13,6 +14,12 @@ rule interpret:
     resources:
         mem_mb=8000,
         runtime=120,
+    params:
+        study=PLAN.study,
+        dataset=lambda wildcards, input: os.path.dirname(input.dataset),
+        shards=lambda wildcards, input: os.path.dirname(input.shards[0]),
+        model=lambda wildcards, input: os.path.dirname(input.model),
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
-        "decar interpret --study {PLAN.study} --dataset {PLAN.dataset} --shards {FOLDER}/shards"
-        " --model {PLAN.explained} --output {PLAN.interpretation} > {log} 2>&1"
+        "decar interpret --study {params.study} --dataset {params.dataset} --shards {params.shards}"
+        " --model {params.model} --output {params.folder} > {log} 2>&1"

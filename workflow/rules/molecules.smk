@@ -12,5 +12,8 @@ rule molecules:
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        study=PLAN.study,
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
-        "decar molecules --study {PLAN.study} --index {input.index} --output {PLAN.molecules} > {log} 2>&1"
+        "decar molecules --study {params.study} --index {input.index} --output {params.folder} > {log} 2>&1"

@@ -13,5 +13,7 @@ rule optimise:
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        study=PLAN.study,
     shell:
-        "decar optimise --study {PLAN.study} --batch {input} --output {output} > {log} 2>&1"
+        "decar optimise --study {params.study} --batch {input} --output {output} > {log} 2>&1"

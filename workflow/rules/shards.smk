@@ -11,8 +11,10 @@ rule shards:
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        study=PLAN.study,
     shell:
-        "decar shards --study {PLAN.study} --bucket {wildcards.bucket} --output {output} {input} > {log} 2>&1"
+        "decar shards --study {params.study} --bucket {wildcards.bucket} --output {output} {input} > {log} 2>&1"
 
 
 rule assemble:
@@ -33,5 +35,7 @@ rule assemble:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=30,
+    params:
+        plan=PLAN_FILE,
     shell:
-        "decar dataset --plan {PLAN_FILE} > {log} 2>&1"
+        "decar dataset --plan {params.plan} > {log} 2>&1"

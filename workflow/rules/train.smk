@@ -1,6 +1,7 @@
 rule train:
     input:
-        ancient(dataset_file("manifest.parquet")),
+        dataset=ancient(dataset_file("manifest.parquet")),
+        shards=ancient(shard_files()),
     output:
         f"{FOLDER}/models/{{job}}/predictions.parquet",
         f"{FOLDER}/models/{{job}}/metrics.csv",
@@ -16,8 +17,13 @@ rule train:
         mem_mb=lambda wildcards, attempt: 6000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
+        processes=STUDY.training.processes,
+        study=PLAN.study,
+        dataset=lambda wildcards, input: os.path.dirname(input.dataset),
+        shards=lambda wildcards, input: os.path.dirname(input.shards[0]),
+        output=lambda wildcards, output: os.path.dirname(output[0]),
         job=lambda wildcards: training_arguments(wildcards.job),
     shell:
-        "torchrun --standalone --nproc-per-node {STUDY.training.processes} -m decar.cli train --study {PLAN.study}"
-        " --dataset {PLAN.dataset} --shards {FOLDER}/shards {params.job}"
-        " --output {FOLDER}/models/{wildcards.job} > {log} 2>&1"
+        "torchrun --standalone --nproc-per-node {params.processes} -m decar.cli train --study {params.study}"
+        " --dataset {params.dataset} --shards {params.shards} {params.job}"
+        " --output {params.output} > {log} 2>&1"

@@ -13,5 +13,7 @@ rule wavefunction:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
+    params:
+        study=PLAN.study,
     shell:
-        "decar wavefunction --study {PLAN.study} --batch {input} --output {output} > {log} 2>&1"
+        "decar wavefunction --study {params.study} --batch {input} --output {output} > {log} 2>&1"

@@ -7,7 +7,8 @@ The density is parted into free atoms and a small rest, which is shared out amon
     F_A(r) = Z_A - int_0^r 4 pi s^2 rho_A ds - r int_r^oo 4 pi s rho_A ds
 
 U_A,lm solves Poisson's equation for the components of w_A delta (Becke and Dickson, doi 10.1063/1.455005; Delley,
-doi 10.1063/1.458452). An atom with an effective core potential, or beyond Xe, has no free-atom part.
+doi 10.1063/1.458452). An atom with an effective core potential takes a free atom whose core is damped away;
+beyond Xe there is none.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-from decar.fields.free_atoms import RADII_BOHR, FreeAtom, free_atom_density, has_free_atom
+from decar.fields.free_atoms import RADII_BOHR, FreeAtom, has_free_atom, valence_density
 from decar.fields.harmonics import solid_harmonics
 from decar.fields.orbitals import CartesianOrbitals
 from decar.fields.points import point_intermediates
@@ -56,25 +57,28 @@ def atomic_potentials(
     """Return the contribution of every atom, computed in float64."""
     numbers, geometry = wavefunction.atomic_numbers, wavefunction.geometry_bohr
     references = _reference_atoms(wavefunction)
+    # Where the reference is not the atom itself, the shells near the nucleus need a finer radial rule.
+    exact = [ref is not None and ref.num_electrons == number for ref, number in zip(references, numbers)]
+    radii = [expansion.num_radii * (1 if is_exact else 2) for is_exact in exact]
     quadratures = [
-        atom_quadrature(atom, numbers, geometry, expansion.num_radii, expansion.degree) for atom in range(len(numbers))
+        atom_quadrature(atom, numbers, geometry, radii[atom], expansion.degree) for atom in range(len(numbers))
     ]
     points = np.concatenate([quadrature.points for quadrature in quadratures])
+    ends = np.cumsum([len(quadrature.points) for quadrature in quadratures])[:-1]
     delta = point_intermediates(orbitals, points).density.cpu().numpy()
     for reference, centre in zip(references, geometry):
         if reference is not None:
             delta -= reference.density(np.linalg.norm(points - centre, axis=1))
     return [
         _atomic_potential(wavefunction, atom, references[atom], quadrature, part, expansion.highest_l)
-        for atom, (quadrature, part) in enumerate(zip(quadratures, np.split(delta, len(quadratures))))
+        for atom, (quadrature, part) in enumerate(zip(quadratures, np.split(delta, ends)))
     ]
 
 
 def _reference_atoms(wavefunction: Wavefunction) -> list[FreeAtom | None]:
     numbers, charges = wavefunction.atomic_numbers.tolist(), wavefunction.nuclear_charges.tolist()
     return [
-        free_atom_density(number) if has_free_atom(number) and number == charge else None
-        for number, charge in zip(numbers, charges)
+        valence_density(number, charge) if has_free_atom(number) else None for number, charge in zip(numbers, charges)
     ]
 
 
@@ -114,6 +118,6 @@ def free_atom_screening(atom: FreeAtom) -> Floats:
     charge = CubicSpline(log_radii, shells).antiderivative()
     shielding = CubicSpline(log_radii, shells / RADII_BOHR).antiderivative()
     nodes = np.log(np.clip(NODES_BOHR, RADII_BOHR[0], RADII_BOHR[-1]))
-    # The table's electron count is exact to 1e-5: scaled to Z, so that a free atom is neutral.
-    scale = atom.atomic_number / charge(log_radii[-1])
+    # The table's electron count is exact to 1e-5: scaled, so that a free atom is neutral.
+    scale = atom.num_electrons / charge(log_radii[-1])
     return np.asarray(scale * (charge(nodes) + NODES_BOHR * (shielding(log_radii[-1]) - shielding(nodes))))

@@ -50,9 +50,9 @@ def _radial_density(square: torch.Tensor, coefficients: torch.Tensor, cutoff: fl
     """Return rho at squared distances: exp of the cubic in ln r of the interval that holds r."""
     start, step = log_lattice()
     u = square.clamp(min=float(RADII_BOHR[0]) ** 2).log_().mul_(0.5).sub_(start)
-    interval = (u / step).to(torch.int32).clamp_(max=coefficients.shape[1] - 1)
-    u -= step * interval
-    interval = interval.flatten()
+    whole = (u / step).floor_().clamp_(max=coefficients.shape[1] - 1)
+    u -= step * whole
+    interval = whole.flatten().to(torch.int32)
     value = coefficients[0].index_select(0, interval)
     for row in coefficients[1:]:
         value = value.mul_(u.flatten()).add_(row.index_select(0, interval))

@@ -9,7 +9,7 @@ node to node multiplied by the powers in front of them, so that nothing overflow
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import make_interp_spline
 
 from decar.fields.quadrature import RadialRule
 
@@ -30,7 +30,7 @@ def radial_potentials(rule: RadialRule, components: Floats, highest_l: int) -> F
     nodes, weights = np.polynomial.legendre.leggauss(GAUSS_POINTS)
     inner_t = t[:-1, None] + (1 + nodes) / 2  # (interval, point)
     s = rule.radius(inner_t)[:, :, None]
-    mass = CubicSpline(t, components)(inner_t) * (rule.slope(inner_t) * weights / 2)[:, :, None] * s
+    mass = make_interp_spline(t, components, k=5)(inner_t) * (rule.slope(inner_t) * weights / 2)[:, :, None] * s
     low, high = radii[:-1, None, None], radii[1:, None, None]
     rising = (mass * (s / high) ** (l + 1)).sum(axis=1)
     falling = (mass * (low / s) ** l).sum(axis=1)

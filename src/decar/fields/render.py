@@ -1,4 +1,4 @@
-"""One field of one wavefunction as a cube file, for any viewer: a record is rendered whenever somebody wants to look."""
+"""One field of one wavefunction as a cube file for any viewer: a record is rendered when somebody wants to look."""
 
 from pathlib import Path
 from typing import Any
