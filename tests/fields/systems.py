@@ -19,7 +19,7 @@ THIOFORMAMIDE = "C 0 0.1 0; S 3.05 0.4 0.2; N -1.2 2.3 -0.3; H -1.1 -1.7 0.1; H 
 
 @cache
 def molecule(
-    atoms: str, basis: str, cartesian: bool = False, charge: int = 0, multiplicity: int = 1, ecp: str = ""
+    atoms: str, basis: str, cartesian: bool = False, charge: int = 0, multiplicity: int = 1, core: str = ""
 ) -> Wavefunction:
     """Return the Hartree-Fock wavefunction; `core` is the element that has an effective core potential."""
     mole = gto.M(

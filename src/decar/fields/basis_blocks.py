@@ -14,17 +14,13 @@ import numpy as np
 import torch
 
 from decar.fields.grid import VoxelGrid
-from decar.fields.orbitals import CartesianOrbitals, monomial_gaussian
+from decar.fields.orbitals import CartesianOrbitals, Derivative, monomial_gaussian
 from decar.fields.screening import ACCURACY, Accuracy, Intervals, function_bounds, needed_functions
 
 BLOCK_BOHR = 4.0  # edge of a block: smaller blocks screen better, larger ones are better matrix products
 FEWEST, MOST = 6, 24  # voxels along the edge of a block
 # Table entries below are zero: a product of three must not be subnormal, which would slow arithmetic down many times.
 FLUSH = {torch.float32: 1e-12, torch.float64: 1e-30}
-
-Derivative = tuple[int, int, int]  # how often along x, y, z
-VALUE: Derivative = (0, 0, 0)
-GRADIENT: tuple[Derivative, ...] = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ def orbital_blocks(
     tables = _tables(orbitals, grid, order, dtype)
     cuts = [_cuts(n, grid.spacing_bohr) for n in grid.shape]
     neglect = (accuracy or ACCURACY[dtype]).neglect
-    needed = _needed(orbitals, grid, cuts, order, neglect)
+    needed = _needed(orbitals, grid, cuts, derivatives, neglect)
     counts = needed.sum(dim=0)
     for index in counts.nonzero().tolist():
         voxels = tuple(cut[i] for cut, i in zip(cuts, index))
@@ -89,7 +85,11 @@ def _tables(
 
 
 def _needed(
-    orbitals: CartesianOrbitals, grid: VoxelGrid, cuts: list[list[slice]], order: int, neglect: float
+    orbitals: CartesianOrbitals,
+    grid: VoxelGrid,
+    cuts: list[list[slice]],
+    derivatives: tuple[Derivative, ...],
+    neglect: float,
 ) -> torch.Tensor:
     """Return which functions each block needs, (function, x block, y block, z block) bool."""
     boxes: list[Intervals] = []
@@ -97,7 +97,7 @@ def _needed(
         ends = torch.tensor([[points[cut.start], points[cut.stop - 1]] for cut in pieces]).to(orbitals.coefficients)
         shape = [-1 if other == axis else 1 for other in range(3)]
         boxes.append((ends[:, 0].view(shape), ends[:, 1].view(shape)))
-    bounds = function_bounds(orbitals, boxes, order)
+    bounds = function_bounds(orbitals, boxes, derivatives)
     return needed_functions(orbitals, bounds.flatten(1), neglect).view(bounds.shape)
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import torch
 
-from decar.fields.basis_blocks import GRADIENT, VALUE, Derivative, orbital_blocks
+from decar.fields.basis_blocks import orbital_blocks
 from decar.fields.grid import VoxelGrid
-from decar.fields.orbitals import CartesianOrbitals
+from decar.fields.orbitals import GRADIENT, VALUE, CartesianOrbitals, Derivative
 
 
 @dataclass(frozen=True)
@@ -59,5 +59,5 @@ def electron_density(local: Intermediates) -> torch.Tensor:
 def density_gradient_norm(local: Intermediates) -> torch.Tensor:
     """Return |grad rho| as one channel, (1, ...) [e/bohr^4]."""
     assert local.gradient is not None  # the registry entry asks for order 1
-    norm: torch.Tensor = torch.linalg.vector_norm(local.gradient, dim=0)
-    return norm[None]
+    x, y, z = local.gradient
+    return torch.sqrt(x * x + y * y + z * z)[None]  # torch's vector_norm is ten times slower along the first axis

@@ -17,6 +17,9 @@ from decar.fields.harmonics import cartesian_coefficients, cartesian_powers
 from decar.quantum.wavefunction import Basis, Wavefunction
 
 Floats = NDArray[np.float64]
+Derivative = tuple[int, int, int]  # how often along x, y, z
+VALUE: Derivative = (0, 0, 0)
+GRADIENT: tuple[Derivative, ...] = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from decar.fields.basis_blocks import GRADIENT, VALUE, Derivative
-from decar.fields.density import Intermediates, intermediates_of
-from decar.fields.orbitals import CartesianOrbitals, FunctionGroup
+from decar.fields.density import Intermediates, derivatives_needed, intermediates_of
+from decar.fields.orbitals import GRADIENT, VALUE, CartesianOrbitals, Derivative, FunctionGroup
 from decar.fields.screening import ACCURACY, function_bounds, needed_functions
 
 Floats = NDArray[np.float64]
@@ -28,7 +27,8 @@ def point_intermediates(orbitals: CartesianOrbitals, points: Floats, order: int 
     chunks = [sorted_points[start : start + CHUNK] for start in range(0, len(points), CHUNK)]
     ends = torch.stack([torch.stack([chunk.amin(dim=0), chunk.amax(dim=0)]) for chunk in chunks])
     boxes = [(ends[:, 0, axis], ends[:, 1, axis]) for axis in range(3)]
-    needed = needed_functions(orbitals, function_bounds(orbitals, boxes, order), ACCURACY[torch.float64].neglect)
+    bounds = function_bounds(orbitals, boxes, derivatives_needed(order))
+    needed = needed_functions(orbitals, bounds, ACCURACY[torch.float64].neglect)
     parts = [_chunk(orbitals, chunk, members, order) for chunk, members in zip(chunks, needed.T)]
     back = torch.as_tensor(np.argsort(path), device=device)
     gradients = [part.gradient for part in parts if part.gradient is not None]

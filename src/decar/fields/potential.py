@@ -70,7 +70,7 @@ class PotentialEvaluator:
         total = torch.zeros(len(points), dtype=self.dtype)
         for atom, centre in enumerate(self.centres):
             offset = (points - centre).T.to(self.dtype)
-            distance = torch.linalg.vector_norm(offset, dim=0).clamp_(min=NEAREST_BOHR)
+            distance = (offset * offset).sum(dim=0).sqrt_().clamp_(min=NEAREST_BOHR)
             place = ((distance.log() - self.start) / self.step).clamp_(0, len(NODES_BOHR) - 1.001)
             node = place.to(torch.int64)
             place -= node

@@ -12,7 +12,7 @@ from math import sqrt
 
 import torch
 
-from decar.fields.orbitals import CartesianOrbitals, largest_value
+from decar.fields.orbitals import CartesianOrbitals, Derivative, FunctionGroup, largest_value
 
 SHARE = 0.1
 
@@ -36,25 +36,33 @@ ACCURACY = {torch.float32: Accuracy(1e-8, 1e-5), torch.float64: Accuracy(1e-12, 
 Intervals = tuple[torch.Tensor, torch.Tensor]
 
 
-def function_bounds(orbitals: CartesianOrbitals, boxes: Sequence[Intervals], order: int) -> torch.Tensor:
-    """Return the largest |phi| (with derivatives up to `order` along each axis) in each box, (function, *box).
+def function_bounds(
+    orbitals: CartesianOrbitals, boxes: Sequence[Intervals], derivatives: Sequence[Derivative]
+) -> torch.Tensor:
+    """Return the largest of the derivatives of each function in each box, (function, *box).
 
     The intervals of x, y and z are broadcast against each other: three of shape (box,) give boxes one by one, those of
     shapes (nx, 1, 1), (1, ny, 1) and (1, 1, nz) all their products.
     """
+    highest = max(max(derivative) for derivative in derivatives)
     bounds = []
     for group in orbitals.groups:
-        product: torch.Tensor | float = 1.0
-        for axis, (low, high) in enumerate(boxes):
-            shape = (-1, group.exponents.shape[1], *[1] * low.ndim)
-            centre = group.centres[group.shell, axis].view(-1, *shape[2:], 1)
-            power = group.powers[:, axis].view(-1, *shape[2:], 1)
-            exponent = group.exponents[group.shell].view(shape)
-            orders = [largest_value(low - centre, high - centre, power, exponent, k) for k in range(order + 1)]
-            product = product * torch.stack(orders).amax(dim=0)
-        weights = group.contraction[group.shell].abs().view(shape)
-        bounds.append((weights * product).sum(dim=1))
+        factors = [_axis_bounds(group, axis, interval, highest) for axis, interval in enumerate(boxes)]
+        products = [factors[0][i] * factors[1][j] * factors[2][k] for i, j, k in derivatives]
+        weights = group.contraction[group.shell].abs()
+        sums = [(weights.view(*weights.shape, *[1] * (p.ndim - 2)) * p).sum(dim=1) for p in products]
+        bounds.append(torch.stack(sums).amax(dim=0))
     return torch.cat(bounds)
+
+
+def _axis_bounds(group: FunctionGroup, axis: int, interval: Intervals, highest: int) -> list[torch.Tensor]:
+    """Return the bounds of one axis's factor and its derivatives, each (function, primitive, *interval)."""
+    low, high = interval
+    ones = [1] * low.ndim
+    centre = group.centres[group.shell, axis].view(-1, 1, *ones)
+    power = group.powers[:, axis].view(-1, 1, *ones)
+    exponent = group.exponents[group.shell].view(len(group), -1, *ones)
+    return [largest_value(low - centre, high - centre, power, exponent, order) for order in range(highest + 1)]
 
 
 def needed_functions(orbitals: CartesianOrbitals, bounds: torch.Tensor, neglect: float) -> torch.Tensor:
