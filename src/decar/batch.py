@@ -54,7 +54,7 @@ def run_batch(
             record = store.load(stage, recipe)
             report(f"{molecule.key[:12]} {molecule.smiles}: in the store")
         else:
-            parent = store.load(previous, str(row["recipe"])) if previous else None
+            parent = _parent(store, previous, str(row["recipe"]), batch) if previous else None
             start = time.perf_counter()
             record = _attempt(compute, study, molecule, recipe, parent, stage)
             seconds = time.perf_counter() - start
@@ -63,6 +63,11 @@ def run_batch(
             report(f"{molecule.key[:12]} {molecule.smiles}: {_outcome(record)} in {seconds:.1f} s")
         rows.append(_receipt_row(row, record, stage))
     write_receipt(output, rows)
+
+
+def _parent(store: Store, stage: str, recipe: str, receipt: Path) -> Record:
+    store.require(stage, [recipe], receipt)
+    return store.load(stage, recipe)
 
 
 def _attempt(

@@ -94,6 +94,6 @@ def verify(folder: Annotated[Path, typer.Argument(help="A store, a study's resul
     if problems:
         raise DecarError(
             f"{len(problems)} problems in {len(files)} files", where=folder,
-            remedy="delete the damaged files and run the workflow again: only they are made anew",
+            remedy="delete the damaged files; the next run that needs one makes it anew",
         )  # fmt: skip
     console.print(f"{len(files)} files verified: hashes right, values finite")

@@ -82,7 +82,7 @@ def cubes(
     wavefunctions: Annotated[Path, typer.Option(help="Receipt of the same molecules' wavefunctions.")],
     folder: Annotated[Path, typer.Option(help="Where the cube files go.")], output: Output,
 ) -> None:  # fmt: skip
-    """Write the fields of a batch as Gaussian cube files, `<folder>/<key>-<conformer>-<field>.cube`."""
+    """Write the fields of a batch as Gaussian cube files, `<folder>/<recipe>/<key>-<conformer>-<field>.cube`."""
     from decar.atomic import write_text
     from decar.fields.compute import write_cubes
     from decar.receipt import read_receipts
@@ -94,7 +94,8 @@ def cubes(
     written: list[Path] = []
     for row in rows.loc[rows["status"] == "ok"].to_dict("records"):
         parent = store.load("wavefunction", str(parents.loc[row["key"]]))
-        written += write_cubes(store.load("fields", str(row["recipe"])), parent, folder)
+        # A folder a recipe: cubes of other settings never stand under the receipt of these.
+        written += write_cubes(store.load("fields", recipe := str(row["recipe"])), parent, folder / recipe[:16])
     write_text(output, "".join(f"{path}\n" for path in written))
 
 
@@ -112,12 +113,16 @@ def shards(
 
     found = load_study(study)
     store = Store(found.store)
-    rows = read_receipts(receipts)
-    members = [
-        (key, store.path("fields", recipe))
-        for key, recipe in zip(rows.loc[rows["status"] == "ok", "key"], rows.loc[rows["status"] == "ok", "recipe"])
-        if bucket_of(key, found.dataset.num_shards) == bucket
-    ]
+    members = []
+    for receipt in receipts:
+        rows = read_receipts([receipt])
+        sound = rows.loc[rows["status"] == "ok"]
+        store.require("fields", sound["recipe"], receipt)
+        members += [
+            (key, store.path("fields", recipe))
+            for key, recipe in zip(sound["key"], sound["recipe"])
+            if bucket_of(key, found.dataset.num_shards) == bucket
+        ]
     write_shard(output, members, {"study": found.study, "fields": found.fields.model_dump(mode="json")})
 
 

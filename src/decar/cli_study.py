@@ -87,7 +87,7 @@ def plan(study: StudyFile = Path("config.yaml")) -> None:
     """Read the table, identify every row, name every file of the study; compute nothing."""
     from decar.planning.plan import load_plan, make_plan
 
-    path = make_plan(study, load_study(study))
+    path = make_plan(study, load_study(study), console.print)
     planned = load_plan(path)
     counts = ", ".join(f"{count} {status}" for status, count in planned.counts.items())
     console.print(f"{path}\nrows of the table: {counts}")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Colour = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]*$")]
 
 
@@ -104,7 +105,7 @@ class FieldsSettings(Section):
     names: tuple[str, ...] = Field(
         ("electron_density", "promolecular_density"),
         min_length=1,
-        description="Fields of the registry (`decar fields --list`).",
+        description="Fields of the registry (`decar doctor`).",
     )
     spacing_angstrom: Positive = Field(0.35, description="Edge of a voxel, the same along x, y and z.")
     padding_angstrom: Annotated[float, Field(ge=0)] = Field(
@@ -226,8 +227,10 @@ class FiguresSettings(Section):
     isovalue: Positive = Field(0.002, description="Electron density of the drawn surface [e/bohr^3].")
     formats: tuple[Literal["svg", "png", "pdf"], ...] = Field(("svg", "png"), description="File formats.")
     dots_per_inch: Count = Field(200, description="Resolution of PNG figures.")
-    positive_colour: str = Field("#D55E00", description="Colour of the positive class (colour-blind safe by default).")
-    negative_colour: str = Field("#0072B2", description="Colour of the negative class.")
+    positive_colour: Colour = Field(
+        "#D55E00", description="Colour of the positive class (colour-blind safe by default)."
+    )
+    negative_colour: Colour = Field("#0072B2", description="Colour of the negative class.")
     positive_name: str = Field("positive", description="Name of the positive class in figures.")
     negative_name: str = Field("negative", description="Name of the negative class in figures.")
 
@@ -278,6 +281,11 @@ class Study(Section):
             raise ValueError(
                 f"training.property is {self.training.property!r}, "
                 f"but molecules.labels has {sorted(self.molecules.labels)}"
+            )
+        kind = self.molecules.labels[self.training.property].kind
+        if kind != "binary":
+            raise ValueError(
+                f"training.property {self.training.property!r} is {kind}; only binary ones are learned yet"
             )
         for name, model in self.training.models.items():
             missing = sorted(set(model.fields) - set(self.fields.names))

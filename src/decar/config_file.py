@@ -20,7 +20,11 @@ def load_study(path: Path) -> Study:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise ConfigError("the study file does not exist", where=path, remedy="give its path with --config") from error
+        raise ConfigError(
+            "the study file does not exist",
+            where=path,
+            remedy="give its path: --configfile for snakemake, --study for decar",
+        ) from error
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -39,6 +39,10 @@ class DataFormatError(DecarError):
     """A file is damaged, truncated or of an unknown format version: replace it, or compute it again."""
 
 
+class DamagedFileError(DataFormatError):
+    """A file is truncated or overwritten: what it held has to be made again."""
+
+
 class BackendUnavailableError(DecarError):
     """A program that was asked for is not installed: the message carries the install line."""
 

@@ -18,7 +18,7 @@ import hdf5plugin
 import numpy as np
 
 from decar.atomic import atomic_path
-from decar.errors import DataFormatError
+from decar.errors import DamagedFileError, DataFormatError
 
 FORMAT_VERSION = 1
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -129,10 +129,14 @@ def _header(file: h5py.File, path: Path) -> dict[str, Any]:
 
 
 def _damaged(path: Path, error: OSError) -> DataFormatError:
+    if isinstance(error, PermissionError | BlockingIOError):
+        return DataFormatError(
+            "the record may not be read", where=path, seen=str(error), remedy="look at its permissions"
+        )
     size = os.path.getsize(path) if path.exists() else None  # noqa: PTH202
-    return DataFormatError(
+    return DamagedFileError(
         "the record cannot be read",
         where=path,
         seen=f"{size} bytes: {error}" if path.exists() else "no such file",
-        remedy="delete it and run the workflow again: only this record is computed anew",
+        remedy="run the workflow again: only this record is computed anew",
     )

@@ -41,13 +41,15 @@ def stage_settings(study: Study, stage: str) -> dict[str, Any]:
     """Return the settings of the study that decide the numbers of one per-molecule stage."""
     match stage:
         case "conformers":
-            # GFN2-xTB ranks in the solvent of the optimisation that follows.
-            solvent = study.optimise.solvent if study.conformers.ranking == "gfn2-xtb" else None
+            # GFN2-xTB ranks, and gives a brought geometry its energy, in the solvent of the optimisation that follows.
+            solvent = study.optimise.solvent
             return {"seed": study.seed, "solvent": solvent, **study.conformers.model_dump(mode="json")}
         case "optimise":
             settings = study.optimise.model_dump(mode="json")
             if "dft" in study.optimise.methods:
                 settings["quantum"] = stage_settings(study, "wavefunction")
+            else:
+                del settings["dispersion"]
             return settings
         case "wavefunction":
             return study.quantum.model_dump(mode="json")

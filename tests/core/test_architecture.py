@@ -23,14 +23,17 @@ STAGE_CODE = {
         "quantum/single_point.py",
         "quantum/pyscf_backend.py",
         "quantum/pyscf_scf.py",
+        "quantum/pyscf_mole.py",
+        "quantum/scf_quadrature.py",
         "quantum/scf_rescue.py",
     ],
     "fields": [
-        "fields/compute.py",
-        "fields/density.py",
-        "fields/potential.py",
-        "fields/promolecular.py",
-        "fields/grid.py",
+        *(
+            f"fields/{name}.py"
+            for name in ("compute", "registry", "scene", "grid", "orbitals", "harmonics", "screening")
+        ),
+        *(f"fields/{name}.py" for name in ("basis_blocks", "density", "points", "promolecular", "free_atoms")),
+        *(f"fields/{name}.py" for name in ("potential", "atomic_potential", "quadrature", "radial_poisson", "outside")),
     ],
     "shards": ["dataset/shards.py", "dataset/splits.py", "dataset/assemble.py"],
     "train": [

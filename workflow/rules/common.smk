@@ -4,6 +4,7 @@ from pathlib import Path
 
 from decar.config_file import load_study
 from decar.figures.catalogue import figure_names
+from decar.planning.lock import lock_study
 from decar.planning.plan import load_plan, make_plan
 
 
@@ -14,14 +15,15 @@ def study_file():
 
 def frozen_plan():
     """Plan once in the main process; the jobs of a cluster read what it planned."""
-    if "DECAR_PLAN" not in os.environ:
+    if workflow.is_main_process:
         if workflow.config_settings.config:
             raise WorkflowError(
                 "--config is not used here: a study file is complete in itself; use --configfile."
             )
-        os.environ["DECAR_PLAN"] = str(
-            make_plan(study_file(), load_study(study_file()))
-        )
+        study = load_study(study_file())
+        os.environ["DECAR_PLAN"] = str(make_plan(study_file(), study, logger.warning))
+        if not workflow.dryrun:
+            lock_study(study.folder)
     return load_plan(Path(os.environ["DECAR_PLAN"]))
 
 

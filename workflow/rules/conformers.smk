@@ -16,4 +16,4 @@ rule conformers:
     params:
         study=PLAN.study,
     shell:
-        "decar conformers --study {params.study} --batch {input} --output {output} > {log} 2>&1"
+        "decar conformers --study {params.study:q} --batch {input:q} --output {output:q} > {log:q} 2>&1"

@@ -18,5 +18,5 @@ rule evaluate:
         dataset=lambda wildcards, input: os.path.dirname(input.dataset),
         folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
-        "decar evaluate --study {params.study} --dataset {params.dataset} --output {params.folder}"
-        " {input.predictions} > {log} 2>&1"
+        "decar evaluate --study {params.study:q} --dataset {params.dataset:q} --output {params.folder:q}"
+        " {input.predictions:q} > {log:q} 2>&1"

@@ -16,7 +16,7 @@ rule fields:
     params:
         study=PLAN.study,
     shell:
-        "decar fields --study {params.study} --batch {input} --output {output} > {log} 2>&1"
+        "decar fields --study {params.study:q} --batch {input:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule cubes:
@@ -37,5 +37,5 @@ rule cubes:
         study=PLAN.study,
         folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
-        "decar cubes --study {params.study} --batch {input.fields} --wavefunctions {input.wavefunctions}"
-        " --folder {params.folder} --output {output} > {log} 2>&1"
+        "decar cubes --study {params.study:q} --batch {input.fields:q} --wavefunctions {input.wavefunctions:q}"
+        " --folder {params.folder:q} --output {output:q} > {log:q} 2>&1"

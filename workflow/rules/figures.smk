@@ -15,7 +15,7 @@ rule collect:
     params:
         plan=PLAN_FILE,
     shell:
-        "decar collect --plan {params.plan} > {log} 2>&1"
+        "decar collect --plan {params.plan:q} > {log:q} 2>&1"
 
 
 rule figure:
@@ -42,7 +42,7 @@ rule figure:
     params:
         plan=PLAN_FILE,
     shell:
-        "decar figure {wildcards.figure} --plan {params.plan} > {log} 2>&1"
+        "decar figure {wildcards.figure} --plan {params.plan:q} > {log:q} 2>&1"
 
 
 rule report:
@@ -64,4 +64,4 @@ rule report:
     params:
         plan=PLAN_FILE,
     shell:
-        "decar report --plan {params.plan} > {log} 2>&1"
+        "decar report --plan {params.plan:q} > {log:q} 2>&1"

@@ -21,5 +21,5 @@ rule interpret:
         model=lambda wildcards, input: os.path.dirname(input.model),
         folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
-        "decar interpret --study {params.study} --dataset {params.dataset} --shards {params.shards}"
-        " --model {params.model} --output {params.folder} > {log} 2>&1"
+        "decar interpret --study {params.study:q} --dataset {params.dataset:q} --shards {params.shards:q}"
+        " --model {params.model:q} --output {params.folder:q} > {log:q} 2>&1"

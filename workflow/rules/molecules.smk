@@ -1,6 +1,6 @@
 rule molecules:
     input:
-        index=PLAN.index,
+        index=ancient(PLAN.index),
     output:
         molecules=f"{PLAN.molecules}/molecules.parquet",
         labels=f"{PLAN.molecules}/labels.parquet",
@@ -16,4 +16,4 @@ rule molecules:
         study=PLAN.study,
         folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
-        "decar molecules --study {params.study} --index {input.index} --output {params.folder} > {log} 2>&1"
+        "decar molecules --study {params.study:q} --index {input.index:q} --output {params.folder:q} > {log:q} 2>&1"

@@ -16,4 +16,4 @@ rule optimise:
     params:
         study=PLAN.study,
     shell:
-        "decar optimise --study {params.study} --batch {input} --output {output} > {log} 2>&1"
+        "decar optimise --study {params.study:q} --batch {input:q} --output {output:q} > {log:q} 2>&1"

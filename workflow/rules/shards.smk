@@ -14,7 +14,7 @@ rule shards:
     params:
         study=PLAN.study,
     shell:
-        "decar shards --study {params.study} --bucket {wildcards.bucket} --output {output} {input} > {log} 2>&1"
+        "decar shards --study {params.study:q} --bucket {wildcards.bucket} --output {output:q} {input:q} > {log:q} 2>&1"
 
 
 rule assemble:
@@ -38,4 +38,4 @@ rule assemble:
     params:
         plan=PLAN_FILE,
     shell:
-        "decar dataset --plan {params.plan} > {log} 2>&1"
+        "decar dataset --plan {params.plan:q} > {log:q} 2>&1"

@@ -24,6 +24,6 @@ rule train:
         output=lambda wildcards, output: os.path.dirname(output[0]),
         job=lambda wildcards: training_arguments(wildcards.job),
     shell:
-        "torchrun --standalone --nproc-per-node {params.processes} -m decar.cli train --study {params.study}"
-        " --dataset {params.dataset} --shards {params.shards} {params.job}"
-        " --output {params.output} > {log} 2>&1"
+        "torchrun --standalone --nproc-per-node {params.processes} -m decar.cli train --study {params.study:q}"
+        " --dataset {params.dataset:q} --shards {params.shards:q} {params.job}"
+        " --output {params.output:q} > {log:q} 2>&1"

@@ -16,4 +16,4 @@ rule wavefunction:
     params:
         study=PLAN.study,
     shell:
-        "decar wavefunction --study {params.study} --batch {input} --output {output} > {log} 2>&1"
+        "decar wavefunction --study {params.study:q} --batch {input:q} --output {output:q} > {log:q} 2>&1"

@@ -49,9 +49,10 @@ def evaluate(
     joined = joined.sort_values(["scheme", "model", "fold", "key"], ignore_index=True)
     test = common_test(joined, report)
     write_table(output / "predictions.parquet", joined)
-    write_table(output / "metrics.parquet", metrics_table(study, test))
     write_table(output / "roc.parquet", roc_table(test))
     write_table(output / "confusion.parquet", confusion_table(test))
+    # Last: what follows waits for this file.
+    write_table(output / "metrics.parquet", metrics_table(study, test))
 
 
 _TABLES = ("molecules", "labels", "splits")

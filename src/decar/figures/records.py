@@ -24,12 +24,18 @@ QUALITY_COLUMNS = [
 
 def collect_records(study: Study, plan: Plan, output: Path) -> None:
     """Write `stages.parquet` (a row a molecule and stage that was attempted) and `quality.parquet` into `output`."""
-    receipts = {
-        stage: read_receipts([Path(plan.folder) / stage / f"{name}.parquet" for name in plan.receipts[stage]])
+    store = Store(study.store)
+    paths = {
+        stage: [Path(plan.folder) / stage / f"{name}.parquet" for name in plan.receipts[stage]]
         for stage in MOLECULE_STAGES
     }
+    for stage in ("wavefunction", "fields"):
+        for path in paths[stage]:
+            rows = read_receipts([path])
+            store.require(stage, rows.loc[rows["status"] == "ok", "recipe"], path)
+    receipts = {stage: read_receipts(paths[stage]) for stage in MOLECULE_STAGES}
     write_table(output / "stages.parquet", stage_table(receipts))
-    write_table(output / "quality.parquet", quality_table(Store(study.store), receipts))
+    write_table(output / "quality.parquet", quality_table(store, receipts))
 
 
 def stage_table(receipts: dict[str, pd.DataFrame]) -> pd.DataFrame:

@@ -9,12 +9,8 @@ from decar.molecules.labels import merge_labels
 from decar.receipt import write_table
 
 
-def write_molecules(settings: MoleculesSettings, index: pd.DataFrame, output: Path) -> None:
-    """Write molecules.parquet, labels.parquet and conflicts.parquet into `output`.
-
-    A duplicate row adds its labels to its molecule; where two rows of a molecule disagree, the conflict is listed and
-    `molecules.on_conflict` decides.
-    """
+def labels_of(settings: MoleculesSettings, index: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the labels of every molecule and the conflicts (see `merge_labels`) of a frozen index."""
     identified = index.loc[index["key"].notna()]
     rows = [
         {"id": row["id"], "property": name, "value": row[f"label:{name}"], "kind": label.kind, "unit": label.unit}
@@ -23,9 +19,18 @@ def write_molecules(settings: MoleculesSettings, index: pd.DataFrame, output: Pa
         if pd.notna(row[f"label:{name}"])
     ]
     table = pd.DataFrame(rows, columns=["id", "property", "value", "kind", "unit"])
-    keys = dict(zip(identified["id"], identified["key"]))
-    labels, conflicts = merge_labels(table, keys, settings.on_conflict)
-    write_table(output / "labels.parquet", labels)
+    return merge_labels(table, dict(zip(identified["id"], identified["key"])), settings.on_conflict)
+
+
+def write_molecules(settings: MoleculesSettings, index: pd.DataFrame, output: Path) -> None:
+    """Write molecules.parquet, conflicts.parquet and labels.parquet into `output`.
+
+    A duplicate row adds its labels to its molecule; where two rows of a molecule disagree, the conflict is listed and
+    `molecules.on_conflict` decides.
+    """
+    labels, conflicts = labels_of(settings, index)
     write_table(output / "conflicts.parquet", conflicts)
-    molecules = identified.loc[identified["status"] == "ok"].sort_values("key", ignore_index=True)
+    molecules = index.loc[index["status"] == "ok"].sort_values("key", ignore_index=True)
     write_table(output / "molecules.parquet", molecules)
+    # Last: what follows waits for this file.
+    write_table(output / "labels.parquet", labels)

@@ -5,7 +5,7 @@ Columns: `row` (1-based data row), `id`, `name`, `raw` (as written), `status` (`
 `molblock` (a geometry that the user brought), and `label:<property>` as numbers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,11 @@ IDENTITY = (
 Row = Mapping[Any, Any]
 
 
-def build_index(settings: MoleculesSettings, cache: Path) -> pd.DataFrame:
+def build_index(
+    settings: MoleculesSettings, cache: Path, report: Callable[[str], None] = lambda _: None
+) -> pd.DataFrame:
     """Read the table and identify every row; `cache` is a Parquet file of rows identified before (made if absent)."""
-    rows = read_rows(settings)
+    rows = read_rows(settings, report)
     labels = parse_labels(rows, settings.labels)
     hashes = [_row_hash(settings, row) for row in rows.to_dict("records")]
     known = _known(cache)

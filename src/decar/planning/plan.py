@@ -7,6 +7,7 @@ missing is to be made: reruns need no memory of earlier runs. A plan is frozen: 
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from decar.atomic import write_text
 from decar.config import Study
 from decar.dataset.shards import bucket
 from decar.errors import ConfigError
+from decar.molecules.identity import KEY_VERSION
 from decar.planning.index import build_index
 from decar.receipt import read_table, write_receipt, write_table
 from decar.stages import MOLECULE_STAGES, STAGE_VERSION, digest, molecule_recipes
@@ -63,22 +65,26 @@ class Plan:
         return {stage: list(self.parents[stage]) for stage in MOLECULE_STAGES}
 
 
-def make_plan(study_file: Path, study: Study) -> Path:
-    """Return the path of the frozen plan of a study; it is computed only if this study and table were never planned."""
+def make_plan(study_file: Path, study: Study, report: Callable[[str], None] = lambda _: None) -> Path:
+    """Return the path of the frozen plan of a study; it is computed only if this study and table were never planned.
+
+    Raises ConfigError for whatever is wrong in the study or its table, before any job; `report` is told what in the
+    table could not be used as it stands.
+    """
     table = study.molecules.table
     if not table.exists():
         raise ConfigError(
-            "the table of molecules does not exist", where=study_file, seen=table, remedy="molecules.table"
+            "the table of molecules does not exist", where=study_file, seen=table, remedy="correct molecules.table"
         )
     content = hashlib.sha256(table.read_bytes()).hexdigest()
-    name = digest([study.model_dump(mode="json"), content, STAGE_VERSION, PLAN_VERSION])[:SHORT]
+    name = digest([study.model_dump(mode="json"), content, STAGE_VERSION, KEY_VERSION, PLAN_VERSION])[:SHORT]
     folder = study.folder / "plan"
     path = folder / f"plan-{name}.json"
     if not path.exists():
         from decar.planning.checks import check_index, check_study  # noqa: PLC0415  imports the field registry
 
         check_study(study)
-        index = build_index(study.molecules, folder / "rows.parquet")
+        index = build_index(study.molecules, folder / "rows.parquet", report)
         check_index(study, index)
         frozen = folder / f"study-{name}.yaml"
         write_text(frozen, yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
@@ -167,14 +173,18 @@ def _downstream(
     labels = [name for name in index.columns if name.startswith("label:")]
     meaning = [settings["molecules"]["labels"], settings["molecules"]["on_conflict"]]
     listed = digest([STAGE_VERSION["molecules"], meaning, _rows(index, ["id", "name", "raw", "key", *labels])])
+    # Folds are balanced by the class that is learned.
+    target = f"label:{study.training.property}"
     dataset = digest([
         STAGE_VERSION["shards"], listed, shards, settings["dataset"], study.seed, study.workflow.max_failed_share,
+        study.training.property,
     ])  # fmt: skip
-    # A network depends on fields, labels and splits, not on names, rows or the share of failures that is allowed.
+    # A network depends on fields, the label it learns and the split, not on names, rows or other labels.
     data = digest([
-        sorted(recipes["fields"]), _rows(molecules, ["key", "split_group", "scaffold"]),
-        sorted(_rows(index.loc[index["key"].notna()], ["key", *labels])), settings["dataset"]["splits"],
-        meaning, study.seed,
+        STAGE_VERSION["molecules"], STAGE_VERSION["shards"], sorted(recipes["fields"]),
+        _rows(molecules, ["key", "split_group", "scaffold"]),
+        sorted(_rows(index.loc[index["key"].notna()], ["key", target])),
+        study.molecules.labels[study.training.property].kind, study.molecules.on_conflict, study.seed,
     ])  # fmt: skip
     training, hashes = _training(study, settings, data)
     evaluated = digest([STAGE_VERSION["evaluate"], hashes, settings["evaluate"], sorted(molecules["smiles"]), data])
@@ -200,8 +210,7 @@ def _training(study: Study, settings: dict[str, Any], data: str) -> tuple[list[T
         for split in study.dataset.splits:
             for fold in range(split.num_folds):
                 content = digest([
-                    STAGE_VERSION["train"], data, common, network, split.scheme, fold,
-                    settings["fields"]["spacing_angstrom"], model,
+                    STAGE_VERSION["train"], data, common, network, split.model_dump(mode="json"), fold, model,
                 ])[:SHORT]  # fmt: skip
                 folder = study.folder / "models" / f"{model}-{split.scheme}-fold{fold}-{content}"
                 jobs.append(TrainingJob(model, split.scheme, fold, str(folder)))

@@ -61,6 +61,11 @@ def _element_basis(symbol: str, basis: str, what: str) -> Any:
     )
 
 
+def covers(basis: str, atomic_number: int) -> bool:
+    """Return whether a basis has functions for an element."""
+    return bool(_quietly(gto.basis.load, basis, gto.mole._symbol(atomic_number)))
+
+
 def _core_potential(symbol: str, basis: str) -> Any:
     """Return the effective core potential that belongs to a basis, or None where all electrons are treated."""
     return _quietly(gto.basis.load_ecp, basis, symbol)

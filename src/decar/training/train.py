@@ -88,9 +88,10 @@ def train(
         trainer.validate(module, datamodule=loaders(None, everything), verbose=False)
     if trainer.is_global_zero:
         predictions = _predictions(module.evaluated, everything, model_name, scheme, fold)
-        write_table(output / "predictions.parquet", predictions)
         metadata = _metadata(study, model_name, scheme, fold, everything, rows, module.evaluated)
         save_package(output / "model", network, metadata)
+        # Last: what follows waits for this file.
+        write_table(output / "predictions.parquet", predictions)
     trainer.strategy.barrier()
 
 
