@@ -20,7 +20,7 @@ class Store:
         return self.root / stage / recipe[:2] / f"{recipe}.h5"
 
     def has(self, stage: str, recipe: str) -> bool:
-        """Return whether a record of this recipe is there; a damaged one is set aside as `.damaged` and counts as absent.
+        """Return whether a record of this recipe is there; a damaged one is renamed `.damaged` and counts as absent.
 
         Raises DataFormatError for a record that is whole but of a newer format, or may not be read: it is left alone.
         """

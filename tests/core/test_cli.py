@@ -64,15 +64,15 @@ def test_export_writes_files_that_other_programs_read(water: Path, tmp_path: Pat
 
     done = decar(
         "export", water, "--cube", "electron_density", "--molden", "w.molden", "--fchk", "w.fchk",
-        "--qcschema", "w.json", "--spacing", "0.3", cwd=tmp_path,
+        "--qcschema", "w.json", "--spacing", "0.1", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     for name in ("w.molden", "w.fchk"):
         np.testing.assert_array_equal(np.sort(load_one(str(tmp_path / name)).atnums), [1, 1, 8])
     cube = load_one(str(tmp_path / "electron_density.cube")).cube
-    step = 0.3 / 0.529177210903
+    step = 0.1 / 0.529177210903
     np.testing.assert_allclose(cube.axes, np.eye(3) * step, atol=1e-5)
-    assert cube.data.sum() * step**3 == pytest.approx(10, abs=0.3)
+    assert cube.data.sum() * step**3 == pytest.approx(10, abs=0.1)
     assert (tmp_path / "w.json").stat().st_size > 500
 
 

@@ -111,7 +111,7 @@ def test_batch_size_computes_nothing_anew(copied: Copy) -> None:
 def test_going_back_to_earlier_settings_redraws_the_figures(copied: Copy) -> None:
     workspace = copied()
     study = workspace.study()
-    figure = workspace.folder / "results/small/figures/roc.svg"
+    figure = workspace.folder / "results/small/figures/molecules.svg"
     first = figure.read_text()
     workspace.write_study({**study, "figures": {**study["figures"], "positive_colour": "#009E73"}})
     workspace.run()

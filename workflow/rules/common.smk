@@ -45,6 +45,23 @@ wildcard_constraints:
     figure="|".join(FIGURES),
 
 
+def unless_made(output, inputs):
+    """Input function: nothing where the output is there already.
+
+    Its name says that it is right, whatever has to be made anew before it: a corrected name in the table makes another
+    dataset, of which every network is still the network. (`ancient` alone holds only for inputs that exist.)
+    """
+    settings = workflow.dag_settings
+    forced = settings is not None and (settings.forceall or settings.forcerun)
+
+    def wanted(wildcards):
+        if not forced and Path(output.format(**wildcards)).exists():
+            return []
+        return inputs(wildcards) if callable(inputs) else inputs
+
+    return ancient(wanted)
+
+
 def source_of(wildcards):
     return PLAN.sources[wildcards.batch]
 

@@ -1,7 +1,9 @@
 rule evaluate:
     input:
-        dataset=ancient(dataset_file("manifest.parquet")),
-        predictions=ancient(predictions()),
+        dataset=unless_made(
+            f"{PLAN.evaluation}/metrics.parquet", dataset_file("manifest.parquet")
+        ),
+        predictions=unless_made(f"{PLAN.evaluation}/metrics.parquet", predictions()),
     output:
         f"{PLAN.evaluation}/metrics.parquet",
         f"{PLAN.evaluation}/predictions.parquet",
@@ -15,7 +17,7 @@ rule evaluate:
         runtime=60,
     params:
         study=PLAN.study,
-        dataset=lambda wildcards, input: os.path.dirname(input.dataset),
+        dataset=lambda wildcards: PLAN.dataset,
         folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
         "decar evaluate --study {params.study:q} --dataset {params.dataset:q} --output {params.folder:q}"

@@ -1,6 +1,9 @@
 rule collect:
     input:
-        ancient(dataset_file("manifest.parquet")),
+        unless_made(
+            f"{PLAN.records}/quality.parquet",
+            [dataset_file("manifest.parquet"), *stage_receipts("fields")],
+        ),
     output:
         f"{PLAN.records}/stages.parquet",
         f"{PLAN.records}/quality.parquet",

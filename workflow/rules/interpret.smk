@@ -1,8 +1,13 @@
 rule interpret:
     input:
-        dataset=ancient(dataset_file("manifest.parquet")),
-        shards=ancient(shard_files()),
-        model=ancient(f"{PLAN.explained}/predictions.parquet"),
+        unless_made(
+            f"{PLAN.interpretation}/kernel_tests.parquet",
+            [
+                dataset_file("manifest.parquet"),
+                *shard_files(),
+                f"{PLAN.explained}/predictions.parquet",
+            ],
+        ),
     output:
         f"{PLAN.interpretation}/kernel_correlation.parquet",
         f"{PLAN.interpretation}/kernel_tests.parquet",
@@ -16,9 +21,9 @@ rule interpret:
         runtime=120,
     params:
         study=PLAN.study,
-        dataset=lambda wildcards, input: os.path.dirname(input.dataset),
-        shards=lambda wildcards, input: os.path.dirname(input.shards[0]),
-        model=lambda wildcards, input: os.path.dirname(input.model),
+        dataset=lambda wildcards: PLAN.dataset,
+        shards=lambda wildcards: f"{FOLDER}/shards",
+        model=lambda wildcards: PLAN.explained,
         folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
         "decar interpret --study {params.study:q} --dataset {params.dataset:q} --shards {params.shards:q}"

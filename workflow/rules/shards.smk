@@ -1,6 +1,6 @@
 rule shards:
     input:
-        ancient(receipts_of_shard),
+        unless_made(f"{FOLDER}/shards/{{bucket}}-{{hash}}.h5", receipts_of_shard),
     output:
         f"{FOLDER}/shards/{{bucket}}-{{hash}}.h5",
     log:
@@ -19,9 +19,11 @@ rule shards:
 
 rule assemble:
     input:
-        molecules=ancient(f"{PLAN.molecules}/labels.parquet"),
-        receipts=ancient(stage_receipts("fields")),
-        shards=ancient(shard_files()),
+        molecules=unless_made(
+            dataset_file("manifest.parquet"), f"{PLAN.molecules}/labels.parquet"
+        ),
+        receipts=unless_made(dataset_file("manifest.parquet"), stage_receipts("fields")),
+        shards=unless_made(dataset_file("manifest.parquet"), shard_files()),
     output:
         dataset_file("manifest.parquet"),
         dataset_file("labels.parquet"),

@@ -1,7 +1,9 @@
 rule train:
     input:
-        dataset=ancient(dataset_file("manifest.parquet")),
-        shards=ancient(shard_files()),
+        unless_made(
+            f"{FOLDER}/models/{{job}}/predictions.parquet",
+            [dataset_file("manifest.parquet"), *shard_files()],
+        ),
     output:
         f"{FOLDER}/models/{{job}}/predictions.parquet",
         f"{FOLDER}/models/{{job}}/metrics.csv",
@@ -19,8 +21,8 @@ rule train:
     params:
         processes=STUDY.training.processes,
         study=PLAN.study,
-        dataset=lambda wildcards, input: os.path.dirname(input.dataset),
-        shards=lambda wildcards, input: os.path.dirname(input.shards[0]),
+        dataset=lambda wildcards: PLAN.dataset,
+        shards=lambda wildcards: f"{FOLDER}/shards",
         output=lambda wildcards, output: os.path.dirname(output[0]),
         job=lambda wildcards: training_arguments(wildcards.job),
     shell:

@@ -63,7 +63,7 @@ def _check_example(study: Study, index: pd.DataFrame) -> None:
 
 
 def _check_basis_sets(study: Study, sound: pd.DataFrame) -> None:
-    """Refuse a basis that has no element of the table: its name is misspelt. One that lacks some is a matter of those."""
+    """Refuse a basis that has no element of the table: its name is misspelt. One that lacks some fails for those."""
     numbers = {int(z) for smiles in sound["smiles"][:NUM_PROBED] for z in atomic_numbers_of(molecular_graph(smiles))}
     for key, basis in (("basis", study.quantum.basis), ("fitting_basis", study.quantum.fitting_basis)):
         if basis is not None and not any(covers(basis, number) for number in numbers):
