@@ -92,7 +92,7 @@ class Workspace:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Return the number of jobs of each rule that a dry run would start."""
-        output = self.run("--dry-run", "--quiet", "rules", *arguments)
+        output = self.run(*arguments, "--dry-run", "--quiet", "rules")
         counts: dict[str, int] = {}
         for line in output.splitlines():
             words = line.split()
