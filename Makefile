@@ -2,8 +2,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# The newest Python on this machine that the pinned packages support.
-PYTHON ?= $(firstword $(shell for p in python3.13 python3.12 python3.11 python3; do \
+# The first Python on this machine that the pinned packages support.
+PYTHON ?= $(firstword $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p; done))
 
 .DEFAULT_GOAL := help

@@ -1,4 +1,4 @@
-"""Verify what lies on disk: hashes, shapes and finite values of records and shards."""
+"""Verify what lies on disk: hashes, shapes, units, finite values, and orthonormal orbitals."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def _record_problems(path: Path) -> list[str]:
     for name, array in record.arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             problems.append(f"{name} has {int((~np.isfinite(array)).sum())} values that are not finite")
-    return problems + _shape_problems(record)
+    return problems + _shape_problems(record) + _wavefunction_problems(record) + _unit_problems(record)
 
 
 def _shape_problems(record: Record) -> list[str]:
@@ -53,3 +53,32 @@ def _shape_problems(record: Record) -> list[str]:
         if numbers is not None and array.shape[-2:] != (len(numbers), 3):
             problems.append(f"{name} has shape {array.shape}, but there are {len(numbers)} atomic numbers")
     return problems
+
+
+def _wavefunction_problems(record: Record) -> list[str]:
+    """Check the electrons and the orthonormality of the orbitals of every conformer of a wavefunction record."""
+    if record.kind != "wavefunction":
+        return []
+    from decar.quantum.record_checks import check_wavefunction  # noqa: PLC0415
+    from decar.quantum.wavefunction import Wavefunction  # noqa: PLC0415
+
+    problems = []
+    for number, conformer in enumerate(record.metadata["conformers"]):
+        try:
+            check_wavefunction(Wavefunction.from_record(record.arrays, conformer, f"{number}/"), f"conformer {number}")
+        except DataFormatError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _unit_problems(record: Record) -> list[str]:
+    """Compare the unit that a fields record states for each field with that of the registry."""
+    if record.kind != "fields":
+        return []
+    from decar.fields.registry import FIELDS  # noqa: PLC0415
+
+    return [
+        f"the unit of {name} is {stated['unit']!r}, the registry says {FIELDS[name].unit!r}"
+        for name, stated in record.metadata["fields"].items()
+        if name in FIELDS and stated["unit"] != FIELDS[name].unit
+    ]

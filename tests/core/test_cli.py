@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +101,12 @@ def test_errors_are_messages_not_tracebacks(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "the study file does not exist" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_verify_finds_orbitals_that_are_not_orthonormal(water: Path, tmp_path: Path) -> None:
+    record = read_record(water)
+    scaled = {**record.arrays, "0/alpha/coefficients": 1.001 * record.arrays["0/alpha/coefficients"]}
+    write_record(tmp_path / water.name, replace(record, arrays=scaled))
+    done = decar("verify", tmp_path)
+    assert done.returncode == 1
+    assert "orthonormal" in done.stdout
