@@ -12,34 +12,38 @@ from decar.figures.sources import Sources, read_columns
 from decar.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PAGE, SKY, new_figure
 from decar.units import ANGSTROM_PER_BOHR
 
-COLUMNS = ["part", "channels", "edge_voxels", "kernel_edge_angstrom", "receptive_field_angstrom", "parameters"]
+COLUMNS = ["part", "channels", "box", "edge_voxels", "kernel_edge_angstrom", "receptive_field_angstrom", "parameters"]
 SKEW = (0.42, 0.30)  # direction of the depth of a drawn block
 
 
 def tabulate(study: Study, sources: Sources) -> pd.DataFrame:
-    """Return a row a part of the explained network (COLUMNS); the edge is that of the median box of the data set."""
+    """Return a row a part of the explained network (COLUMNS); the box is the median one of the data set, its edge the longest."""
     from decar.models.package import load_package  # noqa: PLC0415  torch is needed for this figure alone
 
     wanted = (study.interpret.model, study.interpret.scheme)
     folder = next(path for path in sources.models if job_of(path)[:2] == wanted)
     network, _ = load_package(folder / "model")
     manifest = read_columns(sources.dataset / "manifest.parquet", ["shape_x", "shape_y", "shape_z"])
-    edge = int(manifest[["shape_x", "shape_y", "shape_z"]].median(axis=1).median())
-    rows: list[dict[str, object]] = [{"part": "input", "channels": network.num_inputs, "edge_voxels": edge}]
+    box = [int(edge) for edge in manifest[["shape_x", "shape_y", "shape_z"]].median()]
+    rows: list[dict[str, object]] = [{"part": "input", "channels": network.num_inputs, **_box(box)}]
     for part in network.describe():
         row: dict[str, object] = {
             "part": part["layer"], "channels": int(str(part["shape"]).split("x", maxsplit=1)[0]),
             "parameters": part["parameters"],
         }  # fmt: skip
         if part["kernel_edge_bohr"] is not None:
-            edge = -(-edge // 2)
+            box = [-(-edge // 2) for edge in box]
             row |= {
-                "edge_voxels": edge,
+                **_box(box),
                 "kernel_edge_angstrom": float(str(part["kernel_edge_bohr"])) * ANGSTROM_PER_BOHR,
                 "receptive_field_angstrom": float(str(part["receptive_field_bohr"])) * ANGSTROM_PER_BOHR,
             }
         rows.append(row)
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _box(edges: list[int]) -> dict[str, object]:
+    return {"box": " × ".join(str(edge) for edge in edges), "edge_voxels": max(edges)}
 
 
 def draw(table: pd.DataFrame, settings: FiguresSettings, kernel_size: int, fields: tuple[str, ...]) -> Figure:
@@ -94,11 +98,11 @@ def _text(
 ) -> None:
     lines: list[str]
     if part == "input":
-        lines = [*(name.replace("_", " ") for name in fields), f"{int(str(row['edge_voxels']).split('.')[0])}³ voxels"]
+        lines = [*(name.replace("_", " ") for name in fields), f"{row['box']} voxels"]
     elif part.startswith("convolution"):
         lines = [
             f"{row['channels']} kernels of {kernel_size}³", f"({float(str(row['kernel_edge_angstrom'])):.1f} Å)",
-            "rectify, pool by 2", f"{int(float(str(row['edge_voxels'])))}³ voxels",
+            "rectify, pool by 2", f"{row['box']} voxels",
             f"sees {float(str(row['receptive_field_angstrom'])):.1f} Å",
         ]  # fmt: skip
     elif part == "hidden":
