@@ -12,7 +12,7 @@ from decar.units import BOHR_PER_ANGSTROM
 
 from .conftest import STUDY, Workspace
 
-pytestmark = pytest.mark.xdist_group("workflow")
+pytestmark = pytest.mark.xdist_group("interruption")
 
 
 def write_sdf(path: Path) -> dict[str, np.ndarray]:
