@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from tempfile import TemporaryDirectory
 
 PACKAGES = (
     ("rdkit", "molecules", "pip install rdkit"),
@@ -61,7 +62,8 @@ def _program(path: str | None, option: str) -> str | None:
     if path is None:
         return None
     try:
-        done = subprocess.run([path, option], capture_output=True, text=True, timeout=30, check=False)
+        with TemporaryDirectory() as folder:  # Psi4 leaves a timer.dat wherever it is asked for its version
+            done = subprocess.run([path, option], cwd=folder, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     lines = (done.stdout or done.stderr).strip().splitlines()

@@ -54,6 +54,12 @@ def test_model_may_not_see_a_field_that_is_not_computed(data: dict) -> None:
         parse_study(data)
 
 
+def test_property_that_cannot_be_learned_is_refused(data: dict) -> None:
+    data["molecules"]["labels"]["sweet"]["kind"] = "regression"
+    with pytest.raises(ConfigError, match="'sweet' is regression; only binary ones are learned yet"):
+        parse_study(data)
+
+
 def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"does not exist[\s\S]*absent\.yaml"):
         load_study(tmp_path / "absent.yaml")

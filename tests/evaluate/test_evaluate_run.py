@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from decar.baselines.models import run_baseline
 from decar.config import Study
-from decar.errors import ConfigError, DataFormatError
+from decar.errors import DataFormatError
 from decar.evaluate.run import evaluate
 from decar.receipt import read_table, write_table
 
@@ -19,10 +19,10 @@ LABEL = {key: float(number < len(ACIDS)) for number, key in enumerate(KEYS)}
 SCHEMES, NUM_FOLDS = ("random", "scaffold"), 4
 
 
-def study(kind="binary", **evaluate_settings):
+def study(**evaluate_settings):
     return Study.model_validate({
         "study": "acids",
-        "molecules": {"table": "table.csv", "labels": {"acid": {"column": "acid", "kind": kind}}},
+        "molecules": {"table": "table.csv", "labels": {"acid": {"column": "acid"}}},
         "training": {
             "property": "acid",
             "models": {"decar": {}, "control": {"fields": ["promolecular_density"], "role": "control"}},
@@ -147,8 +147,6 @@ def test_one_class_is_noted_and_no_crash(tmp_path, dataset, predictions):
 
 
 def test_errors_say_what_to_do(tmp_path, dataset, predictions):
-    with pytest.raises(ConfigError, match="binary"):
-        evaluate(study(kind="regression"), dataset, predictions, tmp_path / "out")
     with pytest.raises(DataFormatError, match="tested twice"):
         evaluate(study(), dataset, [*predictions, predictions[0]], tmp_path / "out")
     write_table(predictions[0], read_table(predictions[0]).drop(columns="probability"))

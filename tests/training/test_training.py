@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from decar.config import Study
-from decar.errors import ConfigError, DataFormatError
+from decar.errors import DataFormatError
 from decar.models.package import load_package
 from decar.training.batches import epoch_batches
 from decar.training.callbacks import best_epoch, is_finished
@@ -142,13 +142,6 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, data: tuple[Path, Path]) 
     (tmp_path / "job" / "checkpoints" / "last.ckpt").write_bytes(b"half a checkpoint")
     with pytest.raises(DataFormatError, match=r"last\.ckpt"):
         train(make_study(tmp_path), *data, "density", "random", 0, tmp_path / "job")
-
-
-def test_only_binary_properties(tmp_path: Path, data: tuple[Path, Path]) -> None:
-    study = make_study(tmp_path).model_dump(mode="json")
-    study["molecules"]["labels"]["sweet"]["kind"] = "regression"
-    with pytest.raises(ConfigError, match="binary"):
-        train(Study.model_validate(study), *data, "density", "random", 0, tmp_path / "job")
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 7])

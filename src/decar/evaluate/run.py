@@ -13,7 +13,7 @@ from sklearn.metrics import roc_curve
 
 from decar.baselines.models import COLUMNS, run_baseline
 from decar.config import Study
-from decar.errors import ConfigError, DataFormatError
+from decar.errors import DataFormatError
 from decar.evaluate.intervals import bootstrap_intervals
 from decar.evaluate.metrics import METRICS, confusion, metrics, undefined_note
 from decar.receipt import read_table, write_table
@@ -29,16 +29,10 @@ def evaluate(
 ) -> None:
     """Write predictions, metrics, roc and confusion (Parquet) to the folder `output`.
 
-    `predictions` are the predictions.parquet of the training jobs. Raises ConfigError when the property is not binary,
-    and DataFormatError for predictions that lack a column, test a molecule twice or have no molecule in common.
+    `predictions` are the predictions.parquet of the training jobs. Raises DataFormatError for predictions that lack a
+    column, test a molecule twice or have no molecule in common.
     """
     name = study.training.property
-    kind = study.molecules.labels[name].kind
-    if kind != "binary":
-        raise ConfigError(
-            "only a binary property can be evaluated", where=f"molecules.labels.{name}.kind", seen=kind,
-            expected="binary", remedy="set training.property to a binary property",
-        )  # fmt: skip
     tables = [_read_predictions(path) for path in predictions]
     molecules, labels, splits = (read_table(dataset_folder / f"{part}.parquet") for part in _TABLES)
     for baseline in study.evaluate.baselines:

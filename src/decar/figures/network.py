@@ -17,7 +17,7 @@ SKEW = (0.42, 0.30)  # direction of the depth of a drawn block
 
 
 def tabulate(study: Study, sources: Sources) -> pd.DataFrame:
-    """Return a row a part of the explained network (COLUMNS); the box is the median one of the data set, its edge the longest."""
+    """Return a row a part of the explained network (COLUMNS); the box is the median one of the data set."""
     from decar.models.package import load_package  # noqa: PLC0415  torch is needed for this figure alone
 
     wanted = (study.interpret.model, study.interpret.scheme)

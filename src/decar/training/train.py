@@ -63,7 +63,7 @@ def train(
     fold, by the best checkpoint), model/ (the package). Where checkpoints/last.ckpt is found, training goes on after
     its epoch. With `world_size` > 1 the function runs in each process that torchrun started, on `num_nodes` machines;
     only the first one writes. The number of CPU threads of this process is set to `training.threads`.
-    Raises ConfigError for a property that is not binary or a fold without both classes in training.
+    Raises ConfigError for a fold without both classes in training.
     """
     settings = study.training.models[model_name]
     torch.set_num_threads(study.training.threads)
@@ -125,11 +125,6 @@ def _dataset(
 def _class_weights(study: Study, training: ShardDataset) -> tuple[float, float]:
     """Return n / (2 n_c) of the two classes, counted by molecules of the training subset; 1 where not wanted."""
     name = study.training.property
-    if study.molecules.labels[name].kind != "binary":
-        raise ConfigError(
-            "the published network has one logit: it learns a binary property", where="training.property",
-            seen=f"{name} ({study.molecules.labels[name].kind})", expected="a property of kind binary",
-        )  # fmt: skip
     counts = training.rows.groupby("label")["weight"].sum()
     if set(counts.index) != {0.0, 1.0}:
         raise ConfigError(
