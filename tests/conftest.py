@@ -28,6 +28,8 @@ def shared_data() -> Path:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # The long groups start first, so that two workers end together.
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
     required = set(filter(None, os.environ.get("DECAR_REQUIRE", "").split(",")))
     for item in items:
         for name, (program, install) in INSTALL.items():
