@@ -21,11 +21,11 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-demo: setup ## Compute the example study (config.yaml) and say what was made: about ten minutes on two cores.
+demo: setup ## Compute the example study (config.yaml) and say what was made: seven minutes on two cores.
 	snakemake --profile local --quiet rules host
 	@decar summary --study config.yaml
 
-test: setup ## Run the tests: at most ten minutes on two cores.
+test: setup ## Run the tests: about ten minutes on two cores.
 	pytest -n 2 --dist loadgroup
 
 check: setup ## Lint, types and workflow style.
