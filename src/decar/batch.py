@@ -1,4 +1,4 @@
-"""Run one per-molecule stage over a batch: look up, compute, keep at once, write the receipt.
+"""Run one per-molecule stage over a batch: look up, compute, keep at once, pack, write the receipt.
 
 A molecule that fails for chemistry becomes a failure record and the batch goes on; any other error stops the job, and
 every record finished before it stays in the store.
@@ -50,11 +50,11 @@ def run_batch(
         molblock = row["molblock"] if isinstance(row["molblock"], str) else None
         molecule = Molecule(str(row["key"]), str(row["smiles"]), int(row["charge"]), int(row["multiplicity"]), molblock)
         recipe = stage_recipe(stage, settings, molecule.key, str(row["recipe"]))
-        if store.has(stage, recipe):
-            record = store.load(stage, recipe)
+        if store.has(stage, molecule.key, recipe):
+            record = store.load(stage, molecule.key, recipe)
             report(f"{molecule.key[:12]} {molecule.smiles}: in the store")
         else:
-            parent = _parent(store, previous, str(row["recipe"]), batch) if previous else None
+            parent = _parent(store, previous, molecule.key, str(row["recipe"]), batch) if previous else None
             start = time.perf_counter()
             record = _attempt(compute, study, molecule, recipe, parent, stage)
             seconds = time.perf_counter() - start
@@ -62,12 +62,14 @@ def run_batch(
             store.save(stage, record)
             report(f"{molecule.key[:12]} {molecule.smiles}: {_outcome(record)} in {seconds:.1f} s")
         rows.append(_receipt_row(row, record, stage))
+    # A batch of one stays loose: its file is as good as a pack.
+    store.pack(stage, [(str(row["key"]), str(row["recipe"])) for row in rows if row["stage"] in {None, stage}])
     write_receipt(output, rows)
 
 
-def _parent(store: Store, stage: str, recipe: str, receipt: Path) -> Record:
-    store.require(stage, [recipe], receipt)
-    return store.load(stage, recipe)
+def _parent(store: Store, stage: str, key: str, recipe: str, receipt: Path) -> Record:
+    store.require(stage, [(key, recipe)], receipt)
+    return store.load(stage, key, recipe)
 
 
 def _attempt(

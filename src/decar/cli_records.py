@@ -13,7 +13,7 @@ PANEL = "Records"
 app = typer.Typer()
 console = Console(highlight=False)
 
-RecordFile = Annotated[Path, typer.Argument(help="A record of the store (.h5).")]
+RecordFile = Annotated[str, typer.Argument(help="A record of the store: FILE, or FILE:RECIPE for one in a pack.")]
 
 
 @app.command(rich_help_panel=PANEL)
@@ -21,9 +21,9 @@ def show(record: RecordFile) -> None:
     """Print what a record holds: identity, level of theory, quality figures, arrays, provenance."""
     from rich.pretty import pretty_repr
 
-    from decar.record import read_record
+    from decar.record import Place, read_record
 
-    found = read_record(record)
+    found = read_record(Place.parse(record))
     console.print(f"[bold]{found.kind}[/] record  {record}")
     console.print(f"recipe        {found.recipe}\ncontent hash  {found.content_hash}")
     console.print(pretty_repr(dict(found.metadata), max_width=110))
@@ -51,9 +51,9 @@ def export(
     """Export a wavefunction record: Molden, fchk, QCSchema, or any field as a cube file, rendered now."""
     from decar.quantum.export import export_fchk, export_molden, export_qcschema
     from decar.quantum.wavefunction import Wavefunction
-    from decar.record import read_record
+    from decar.record import Place, read_record
 
-    found = read_record(record)
+    found = read_record(Place.parse(record))
     if found.kind != "wavefunction":
         raise DataFormatError(
             "only wavefunction records can be exported", where=record, seen=found.kind, expected="wavefunction",

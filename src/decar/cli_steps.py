@@ -93,9 +93,10 @@ def cubes(
     rows = read_receipts([batch])
     written: list[Path] = []
     for row in rows.loc[rows["status"] == "ok"].to_dict("records"):
-        parent = store.load("wavefunction", str(parents.loc[row["key"]]))
+        key = str(row["key"])
+        parent = store.load("wavefunction", key, str(parents.loc[key]))
         # A folder a recipe: cubes of other settings never stand under the receipt of these.
-        written += write_cubes(store.load("fields", recipe := str(row["recipe"])), parent, folder / recipe[:16])
+        written += write_cubes(store.load("fields", key, recipe := str(row["recipe"])), parent, folder / recipe[:16])
     write_text(output, "".join(f"{path}\n" for path in written))
 
 
@@ -117,12 +118,10 @@ def shards(
     for receipt in receipts:
         rows = read_receipts([receipt])
         sound = rows.loc[rows["status"] == "ok"]
-        store.require("fields", sound["recipe"], receipt)
-        members += [
-            (key, store.path("fields", recipe))
-            for key, recipe in zip(sound["key"], sound["recipe"])
-            if bucket_of(key, found.dataset.num_shards) == bucket
-        ]
+        wanted = sound.loc[sound["key"].map(lambda key: bucket_of(key, found.dataset.num_shards)) == bucket]
+        named = list(zip(wanted["key"], wanted["recipe"]))
+        store.require("fields", named, receipt)
+        members += [(key, store.place("fields", key, recipe)) for key, recipe in named]
     write_shard(output, members, {"study": found.study, "fields": found.fields.model_dump(mode="json")})
 
 

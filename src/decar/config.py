@@ -84,7 +84,16 @@ class OptimiseSettings(Section):
 class QuantumSettings(Section):
     """The level of theory of the wavefunction, and the engine that computes it."""
 
-    backend: Literal["pyscf"] = Field("pyscf", description="Quantum-chemistry engine.")
+    backend: Literal["pyscf", "psi4"] = Field("pyscf", description="Quantum-chemistry engine.")
+    psi4_command: str | None = Field(
+        None, description="Program that runs Psi4, or null for the `psi4` on PATH; decides no number."
+    )
+    scratch: Path | None = Field(
+        None, description="Folder for the files of a running Psi4, or null for TMPDIR; it is emptied afterwards."
+    )
+    time_limit_minutes: Positive = Field(
+        720.0, description="Time that a call of Psi4 may take before it counts as hung and is stopped."
+    )
     method: str = Field("b3lyp", description="`hf` or a density functional (b3lyp is the VWN-RPA form of Gaussian).")
     basis: str = Field("6-31g*", description="Orbital basis set.")
     cartesian: bool = Field(True, description="Six Cartesian d functions (true) or five spherical ones (false).")
@@ -186,7 +195,9 @@ class TrainingSettings(Section):
         "rotations_6", description="Proper rotations of a training sample: none, six or all 24 of the cube."
     )
     class_weights: bool = Field(True, description="Weigh the classes of the loss inversely to their frequency.")
-    processes: Count = Field(1, description="Processes of one training job (one a GPU, or gloo on CPU).")
+    nodes: Count = Field(1, description="Nodes of one training job; more than one needs a cluster.")
+    gpus_per_node: Annotated[int, Field(ge=0)] = Field(0, description="GPUs of each node; 0 trains on CPU (gloo).")
+    processes_per_node: Count = Field(1, description="Processes of each node: one a GPU, any number on CPU.")
     threads: Count = Field(1, description="CPU threads of each training process.")
 
 
@@ -238,17 +249,17 @@ class FiguresSettings(Section):
 class WorkflowSettings(Section):
     """How the work is cut into jobs."""
 
-    batches: Literal["molecule"] | Count = Field(
-        "molecule",
-        description="`molecule`: one job a molecule and stage; or a number of hash-prefix batches (power of two).",
+    batch_size: Count = Field(
+        1, description="Molecules of one job at most about (cut by hash prefix); 1: a job a molecule and stage."
     )
     max_failed_share: Fraction = Field(0.2, description="Share of failed molecules above which the run fails.")
 
-    @model_validator(mode="after")
-    def _power_of_two(self) -> Self:
-        if self.batches != "molecule" and self.batches & (self.batches - 1):
-            raise ValueError(f"batches must be `molecule` or a power of two, not {self.batches}")
-        return self
+
+class ContributionSettings(Section):
+    """Who gives the records away, and on what terms: kept in every wavefunction record, deciding no number."""
+
+    contributor: str | None = Field(None, description="Name or ORCID of who computed the records, or null.")
+    licence: str | None = Field(None, description="SPDX identifier of their licence (such as CC-BY-4.0), or null.")
 
 
 class Study(Section):
@@ -269,6 +280,7 @@ class Study(Section):
     interpret: InterpretSettings
     figures: FiguresSettings
     workflow: WorkflowSettings = WorkflowSettings()
+    contribution: ContributionSettings = ContributionSettings()
 
     @property
     def folder(self) -> Path:

@@ -1,14 +1,17 @@
 """The record: what one stage computed for one molecule, kept for ever under its recipe.
 
 One HDF5 file: the root attribute `decar_record` holds the metadata as JSON, every array is a dataset (names may be
-nested: `0/geometry_bohr`). Files appear whole or not at all (temporary file, flush to disk, rename).
+nested: `0/geometry_bohr`). Files appear whole or not at all (temporary file, flush to disk, rename). The records of a
+batch are packed into one file, a group each (`decar.pack`).
 """
 
 import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +39,23 @@ def array_hash(array: Array) -> str:
     digest = hashlib.sha256(f"{little.dtype.str}{little.shape}".encode())
     digest.update(little.tobytes())
     return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a record lies: a file of its own (group `/`), or the group `<recipe>` of a pack."""
+
+    file: Path
+    group: str = "/"
+
+    @classmethod
+    def parse(cls, text: str) -> "Place":
+        """Return the place that `FILE` or `FILE:RECIPE` names."""
+        file, colon, recipe = text.rpartition(":")
+        return cls(Path(file), recipe) if colon and re.fullmatch("[0-9a-f]{64}", recipe) else cls(Path(text))
+
+    def __str__(self) -> str:
+        return str(self.file) if self.group == "/" else f"{self.file}:{self.group}"
 
 
 @dataclass(frozen=True)
@@ -90,37 +110,47 @@ def _write_array(file: h5py.File, name: str, array: Array) -> None:
     file.create_dataset(name, data=array, chunks=chunk, **hdf5plugin.Bitshuffle(cname="zstd", clevel=3))
 
 
-def read_header(path: Path) -> dict[str, Any]:
+def read_header(where: Path | Place) -> dict[str, Any]:
     """Return kind, recipe, content_hash, metadata and provenance without reading any array."""
-    try:
-        with h5py.File(path, "r") as file:
-            return _header(file, path)
-    except OSError as error:
-        raise _damaged(path, error) from error
+    with open_record(where) as (_, header):
+        return header
 
 
-def read_record(path: Path) -> Record:
+def read_record(where: Path | Place) -> Record:
     """Read a record whole; raises DataFormatError for a truncated, foreign or newer file."""
     arrays: dict[str, Array] = {}
-    try:
-        with h5py.File(path, "r") as file:
-            header = _header(file, path)
-            file.visititems(
-                lambda name, item: arrays.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
-            )
-    except OSError as error:
-        raise _damaged(path, error) from error
+    with open_record(where) as (group, header):
+        group.visititems(lambda name, item: arrays.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
     return Record(header["kind"], header["recipe"], header["metadata"], arrays, header["provenance"])
 
 
-def _header(file: h5py.File, path: Path) -> dict[str, Any]:
-    if "decar_record" not in file.attrs:
-        raise DataFormatError("this HDF5 file is not a decar record", where=path)
-    header: dict[str, Any] = json.loads(file.attrs["decar_record"])
+@contextmanager
+def open_record(where: Path | Place) -> Iterator[tuple[h5py.Group, dict[str, Any]]]:
+    """Yield the HDF5 group of a record and its header, the file open; errors as of `read_record`."""
+    place = where if isinstance(where, Place) else Place(where)
+    try:
+        with h5py.File(place.file, "r") as file:
+            if place.group not in file:
+                raise DataFormatError("the pack does not hold this record", where=place)
+            yield file[place.group], _header(file[place.group], place)
+    except OSError as error:
+        raise _damaged(place.file, error) from error
+
+
+def _header(group: h5py.Group, place: Place) -> dict[str, Any]:
+    if "decar_record" not in group.attrs:
+        holds = [name for name, member in group.items() if "decar_record" in member.attrs]
+        if holds:
+            raise DataFormatError(
+                "this is a pack of records", where=place, seen=f"{len(holds)} records",
+                remedy=f"name one of them, such as {place.file}:{holds[0]}",
+            )  # fmt: skip
+        raise DataFormatError("this HDF5 file is not a decar record", where=place)
+    header: dict[str, Any] = json.loads(group.attrs["decar_record"])
     if header["format_version"] != FORMAT_VERSION:
         raise DataFormatError(
             "unknown record format",
-            where=path,
+            where=place,
             seen=header["format_version"],
             expected=FORMAT_VERSION,
             remedy="install the version of decar that wrote it",

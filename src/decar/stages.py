@@ -26,6 +26,9 @@ STAGE_VERSION = {
     "figures": 1,
 }
 
+# Settings of an engine that decide no number.
+WHERE_AND_HOW_LONG = {"psi4_command", "scratch", "time_limit_minutes"}
+
 
 def digest(value: object) -> str:
     """Return the SHA-256 of a JSON-able value's canonical JSON."""
@@ -52,7 +55,7 @@ def stage_settings(study: Study, stage: str) -> dict[str, Any]:
                 del settings["dispersion"]
             return settings
         case "wavefunction":
-            return study.quantum.model_dump(mode="json")
+            return study.quantum.model_dump(mode="json", exclude=WHERE_AND_HOW_LONG)
         case "fields":
             return study.fields.model_dump(mode="json", exclude={"write_cubes"})
     raise ValueError(f"{stage!r} is not one of {MOLECULE_STAGES}")

@@ -6,14 +6,15 @@ import h5py
 import numpy as np
 
 from decar.errors import DataFormatError
-from decar.record import Record, read_header, read_record
+from decar.record import Place, Record, read_header, read_record
 
 
 def verify_file(path: Path) -> list[str]:
-    """Return the problems of a record or a shard, an empty list when it is sound."""
+    """Return the problems of a record, a pack of records or a shard, an empty list when it is sound."""
     try:
-        if _is_record(path):
-            return _record_problems(path)
+        places = _records_in(path)
+        if places:
+            return [problem for place in places for problem in _record_problems(place)]
         from decar.dataset.shards import verify_shard  # noqa: PLC0415
 
         return verify_shard(path)
@@ -21,26 +22,31 @@ def verify_file(path: Path) -> list[str]:
         return [str(error)]
 
 
-def _is_record(path: Path) -> bool:
+def _records_in(path: Path) -> list[Place]:
+    """Return the record that a file is, or those that it packs; [] where it holds none."""
     try:
         with h5py.File(path, "r") as file:
-            return "decar_record" in file.attrs
+            if "decar_record" in file.attrs:
+                return [Place(path)]
+            return [Place(path, name) for name, member in file.items() if "decar_record" in member.attrs]
     except OSError as error:
         raise DataFormatError("the file cannot be read as HDF5", where=path, seen=str(error)) from error
 
 
-def _record_problems(path: Path) -> list[str]:
-    header = read_header(path)
-    record = read_record(path)
+def _record_problems(place: Place) -> list[str]:
+    header = read_header(place)
+    record = read_record(place)
     problems = []
     if record.content_hash != header["content_hash"]:
         problems.append(f"content hash is {record.content_hash[:16]}, the file says {header['content_hash'][:16]}")
-    if path.stem != record.recipe:
-        problems.append(f"the file is named {path.stem[:16]}, its recipe is {record.recipe[:16]}")
+    name = place.file.stem if place.group == "/" else place.group
+    if name != record.recipe:
+        problems.append(f"the record is named {name[:16]}, its recipe is {record.recipe[:16]}")
     for name, array in record.arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             problems.append(f"{name} has {int((~np.isfinite(array)).sum())} values that are not finite")
-    return problems + _shape_problems(record) + _wavefunction_problems(record) + _unit_problems(record)
+    problems += _shape_problems(record) + _wavefunction_problems(record) + _unit_problems(record)
+    return problems if place.group == "/" else [f"{place.group[:16]}: {problem}" for problem in problems]
 
 
 def _shape_problems(record: Record) -> list[str]:

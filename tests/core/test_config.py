@@ -30,7 +30,7 @@ def test_shipped_studies_are_well_formed(root: Path, name: str) -> None:
         ("fields", "spacing_angstrom", -0.1, "fields.spacing_angstrom: Input should be greater than 0 (seen: -0.1)"),
         ("conformers", "num_kept", 0, "conformers.num_kept: Input should be greater than or equal to 1 (seen: 0)"),
         ("dataset", "num_shards", 12, "num_shards must be a power of two, not 12"),
-        ("workflow", "batches", 3, "batches must be `molecule` or a power of two, not 3"),
+        ("workflow", "batch_size", 0, "workflow.batch_size: Input should be greater than or equal to 1 (seen: 0)"),
         ("interpret", "model", "decra", "interpret.model is 'decra'"),
     ],
 )

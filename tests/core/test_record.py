@@ -78,9 +78,9 @@ def test_truncated_foreign_and_newer_files_are_refused(tmp_path: Path) -> None:
 def test_store_sets_a_damaged_record_aside(tmp_path: Path) -> None:
     store = Store(tmp_path)
     path = store.save("optimise", record())
-    assert store.has("optimise", record().recipe)
+    assert store.has("optimise", "ab", record().recipe)
     path.write_bytes(path.read_bytes()[:700])
-    assert not store.has("optimise", record().recipe)
+    assert not store.has("optimise", "ab", record().recipe)
     assert path.with_suffix(".damaged").exists()
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from decar.config import Study
 from decar.dataset.assemble import assemble
 from decar.dataset.shards import bucket, write_shard
-from decar.record import Record, write_record
+from decar.record import Place, Record, write_record
 
 SPACING = 0.6  # bohr
 FIELDS = {
@@ -101,12 +101,12 @@ def make_tables(num: int, failed: tuple[int, ...] = ()) -> tuple[pd.DataFrame, p
 
 def make_dataset(folder: Path, study: Study, num: int, num_conformers: int = 1) -> tuple[Path, Path]:
     """Write records, shards and the dataset folder; return the folders of dataset and shards."""
-    members: dict[str, list[tuple[str, Path | Record]]] = {}
+    members: dict[str, list[tuple[str, Place | Record]]] = {}
     for number in range(num):
         record = fields_record(number, number % 2, num_conformers)
         path = folder / "records" / f"{number}.h5"
         write_record(path, record)
-        members.setdefault(bucket(key_of(number), study.dataset.num_shards), []).append((key_of(number), path))
+        members.setdefault(bucket(key_of(number), study.dataset.num_shards), []).append((key_of(number), Place(path)))
     shards = []
     for name, listed in members.items():
         shards.append(folder / "shards" / f"{name}-test.h5")

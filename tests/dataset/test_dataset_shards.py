@@ -9,17 +9,17 @@ import pytest
 
 from decar.dataset.shards import bucket, open_shard, read_manifest, verify_shard, write_shard
 from decar.errors import DataFormatError
-from decar.record import Record, array_hash, write_record
+from decar.record import Place, Record, array_hash, write_record
 from tests.dataset.synthetic_study import fields_record, key_of
 
 
 @pytest.fixture
 def shard(tmp_path: Path) -> tuple[Path, dict[str, Record]]:
     records = {key_of(number): fields_record(number, number % 2, 1 + number, large=number == 0) for number in range(3)}
-    members: list[tuple[str, Path | Record]] = []
+    members: list[tuple[str, Place | Record]] = []
     for key, record in records.items():
         write_record(tmp_path / f"{key}.h5", record)
-        members.append((key, tmp_path / f"{key}.h5"))
+        members.append((key, Place(tmp_path / f"{key}.h5")))
     write_shard(tmp_path / "0-shard.h5", members, {"study": "synthetic"})
     return tmp_path / "0-shard.h5", records
 
@@ -103,7 +103,7 @@ def test_damaged_or_foreign_record_is_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "r.h5", "r+") as file:
         file["0/electron_density"][0, 0, 0, 0] += 1
     with pytest.raises(DataFormatError, match="content hash"):
-        write_shard(tmp_path / "s.h5", [(key_of(1), tmp_path / "r.h5")], {})
+        write_shard(tmp_path / "s.h5", [(key_of(1), Place(tmp_path / "r.h5"))], {})
     with pytest.raises(DataFormatError, match="another molecule"):
         write_shard(tmp_path / "s.h5", [(key_of(2), fields_record(1, 1))], {})
     assert not list(tmp_path.glob("*s.h5*"))  # nothing half written is left

@@ -17,8 +17,9 @@ from decar.config import Study
 from decar.figures.sources import Sources
 from decar.models.package import save_package
 from decar.models.published import PublishedNetwork
-from decar.record import Record, write_record
+from decar.record import Place, Record, read_record, write_record
 from decar.stages import digest
+from decar.store import Store
 from decar.units import ANGSTROM_PER_BOHR
 
 MOLECULES = (
@@ -82,8 +83,17 @@ def write_study(folder: Path) -> tuple[Study, Sources]:
     _write_evaluation(sources, generator)
     _write_interpretation(sources, generator)
     geometry, wavefunction, fields = write_example(folder)
+    _store_example(study, sources, (geometry, wavefunction, fields))
     _write_package(study, sources)
     return study, replace(sources, example_geometry=geometry, example_wavefunction=wavefunction, example_fields=fields)
+
+
+def _store_example(study: Study, sources: Sources, places: tuple[Place, ...]) -> None:
+    """Put the example's records into the study's store under the recipes that the tables name."""
+    stages = pd.read_parquet(sources.records / "stages.parquet")
+    recipes = stages[stages["key"] == key_of("glucose")].set_index("stage")["recipe"]
+    for stage, place in zip(("optimise", "wavefunction", "fields"), places):
+        Store(study.store).save(stage, replace(read_record(place), recipe=str(recipes[stage])))
 
 
 def key_of(identifier: str) -> str:
@@ -270,8 +280,8 @@ def _write_package(study: Study, sources: Sources) -> None:
     save_package(sources.models[0] / "model", network, metadata)
 
 
-def write_example(folder: Path, spacing_angstrom: float = 0.45) -> tuple[Path, Path, Path]:
-    """Write the geometry, wavefunction and fields records of D-glucose; return their paths."""
+def write_example(folder: Path, spacing_angstrom: float = 0.45) -> tuple[Place, Place, Place]:
+    """Write the geometry, wavefunction and fields records of D-glucose; return their places."""
     molecule = Chem.AddHs(Chem.MolFromSmiles(MOLECULES[0][2]))
     AllChem.EmbedMolecule(molecule, randomSeed=3)
     AllChem.MMFFOptimizeMolecule(molecule)
@@ -305,4 +315,4 @@ def write_example(folder: Path, spacing_angstrom: float = 0.45) -> tuple[Path, P
         Record("fields", "1", {**metadata, "conformers": [{"grid": grid, "quality": {}}]},
                {"0/electron_density": density[None].astype(np.float32)}),
     )  # fmt: skip
-    return geometry, wavefunction, fields
+    return Place(geometry), Place(wavefunction), Place(fields)

@@ -58,7 +58,7 @@ def test_the_records_of_the_example_are_found_by_their_recipes(drawn: Drawn, pla
     index = pd.read_parquet(drawn.sources.index).set_index("id")
     chosen = (stages["key"] == index.loc["glucose", "key"]) & (stages["stage"] == "fields")
     assert sources.example_fields is not None
-    assert sources.example_fields.stem == stages.loc[chosen, "recipe"].iloc[0]
+    assert sources.example_fields.file.stem == stages.loc[chosen, "recipe"].iloc[0]
     figures = drawn.study.figures
     failed = drawn.study.model_copy(update={"figures": figures.model_copy(update={"example": "lead"})})
     assert sources_of(failed, plan).example_fields is None

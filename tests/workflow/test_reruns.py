@@ -1,8 +1,12 @@
 """An edit computes what it touches and nothing else, also when Snakemake's own memory (.snakemake) is lost."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+from decar.record import read_header
+from decar.store import Store
 
 from .conftest import Workspace
 
@@ -97,15 +101,22 @@ def test_setting_reruns_its_stage_and_what_follows(
 def test_batch_size_computes_nothing_anew(copied: Copy) -> None:
     """Other batches have other receipts, but every record is found in the store and no network is trained."""
     workspace = copied()
-    before = {path: path.stat().st_mtime_ns for path in (workspace.folder / "results/store").rglob("*.h5")}
+    before = content_of_store(workspace.folder / "results/store")
     study = workspace.study()
-    workspace.write_study({**study, "workflow": {**study["workflow"], "batches": 2}})
+    workspace.write_study({**study, "workflow": {**study["workflow"], "batch_size": 4}})
     counts = workspace.planned()
     assert max(per_molecule(counts)) <= 2
     assert counts.get("train", 0) == 0
     workspace.run("wavefunctions")
-    after = {path: path.stat().st_mtime_ns for path in (workspace.folder / "results/store").rglob("*.h5")}
-    assert after == before
+    # The records of a batch now lie in packs; not one was made again.
+    assert content_of_store(workspace.folder / "results/store") == before
+    assert list((workspace.folder / "results/store/wavefunction/packs").glob("*.h5"))
+
+
+def content_of_store(root: Path) -> dict[str, tuple[str, str]]:
+    store = Store(root)
+    headers = {recipe: read_header(place) for stage in store.stages() for recipe, place in store.places(stage)}
+    return {recipe: (found["content_hash"], found["provenance"]["created_utc"]) for recipe, found in headers.items()}
 
 
 def test_going_back_to_earlier_settings_redraws_the_figures(copied: Copy) -> None:

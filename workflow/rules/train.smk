@@ -14,12 +14,12 @@ rule train:
         f"{FOLDER}/benchmarks/train/{{job}}.tsv"
     conda:
         "../envs/training.yaml"
-    threads: STUDY.training.processes * STUDY.training.threads
+    threads: STUDY.training.processes_per_node * STUDY.training.threads
     resources:
         mem_mb=lambda wildcards, attempt: 6000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
-        processes=STUDY.training.processes,
+        processes=STUDY.training.processes_per_node,
         study=PLAN.study,
         dataset=lambda wildcards: PLAN.dataset,
         shards=lambda wildcards: f"{FOLDER}/shards",

@@ -22,7 +22,7 @@ import pandas as pd
 from decar.atomic import atomic_path
 from decar.errors import DataFormatError
 from decar.provenance import provenance
-from decar.record import Record, array_hash, canonical_json, read_header, read_record
+from decar.record import Place, Record, array_hash, canonical_json, open_record, read_header, read_record
 
 FORMAT = "decar shard"
 FORMAT_VERSION = 1
@@ -42,8 +42,8 @@ def bucket(key: str, num_shards: int) -> str:
     return f"{int(key[:16], 16) >> (64 - bits) if bits else 0:0{width}x}"
 
 
-def write_shard(path: Path, members: Sequence[tuple[str, Path | Record]], study_metadata: Mapping[str, Any]) -> None:
-    """Write the shard of these molecules: (key, path of the fields record or the record itself).
+def write_shard(path: Path, members: Sequence[tuple[str, Place | Record]], study_metadata: Mapping[str, Any]) -> None:
+    """Write the shard of these molecules: (key, place of the fields record or the record itself).
 
     Each record is decoded once to check its content hash, and its chunks are then copied without being encoded again.
     Raises DataFormatError for a record that is damaged, of another molecule or not of the fields stage.
@@ -57,14 +57,14 @@ def write_shard(path: Path, members: Sequence[tuple[str, Path | Record]], study_
             _write_member(file, key, source)
 
 
-def _write_member(file: h5py.File, key: str, source: Path | Record) -> None:
+def _write_member(file: h5py.File, key: str, source: Place | Record) -> None:
     record = _checked(key, source)
     group = file.create_group(key)
     group.attrs["recipe"] = record.recipe
     group.attrs["content_hash"] = record.content_hash
     group.attrs["num_conformers"] = int(record.metadata["num_conformers"])
     with ExitStack() as stack:
-        stored = stack.enter_context(h5py.File(source, "r")) if isinstance(source, Path) else None
+        stored = stack.enter_context(open_record(source))[0] if isinstance(source, Place) else None
         for number, conformer in enumerate(record.metadata["conformers"]):
             target = group.create_group(str(number))
             target.attrs["origin_bohr"] = np.asarray(conformer["grid"]["origin_bohr"], dtype=np.float64)
@@ -75,7 +75,7 @@ def _write_member(file: h5py.File, key: str, source: Path | Record) -> None:
 
 
 def _write_field(
-    target: h5py.Group, field: str, description: Mapping[str, Any], name: str, record: Record, stored: h5py.File | None
+    target: h5py.Group, field: str, description: Mapping[str, Any], name: str, record: Record, stored: h5py.Group | None
 ) -> None:
     if name not in record.arrays:
         raise DataFormatError("the fields record lacks an array", where=target.name, expected=name)
@@ -93,7 +93,7 @@ def _write_field(
     attributes["checksum"] = array_hash(array)
 
 
-def _checked(key: str, source: Path | Record) -> Record:
+def _checked(key: str, source: Place | Record) -> Record:
     """Return the fields record of a molecule, its content hash checked against the file's."""
     record = source if isinstance(source, Record) else read_record(source)
     where = key if isinstance(source, Record) else source
@@ -103,7 +103,7 @@ def _checked(key: str, source: Path | Record) -> Record:
         raise DataFormatError(
             "the record is of another molecule", where=where, seen=record.metadata["key"], expected=key
         )
-    if isinstance(source, Path):
+    if isinstance(source, Place):
         expected = read_header(source)["content_hash"]
         if record.content_hash != expected:
             raise DataFormatError(

@@ -15,6 +15,7 @@ from decar.figures.sources import Sources
 from decar.figures.style import style
 from decar.planning.plan import Plan, read_index
 from decar.receipt import read_table
+from decar.record import Place
 from decar.stages import STAGE_VERSION
 from decar.store import Store
 
@@ -35,7 +36,7 @@ def sources_of(study: Study, plan: Plan) -> Sources:
     )
 
 
-def _example(study: Study, plan: Plan) -> list[Path] | None:
+def _example(study: Study, plan: Plan) -> list[Place] | None:
     """Return the records of the example's geometry, wavefunction and fields, or None when that molecule failed."""
     index = read_index(plan)
     keys = index.loc[index["id"].astype(str) == study.figures.example, "key"]
@@ -53,7 +54,8 @@ def _example(study: Study, plan: Plan) -> list[Path] | None:
     wanted = ("optimise", "wavefunction", "fields")
     if not all(stage in recipes for stage in wanted):
         return None
-    return [Store(study.store).path(stage, str(recipes[stage])) for stage in wanted]
+    store = Store(study.store)
+    return [store.place(stage, str(keys.iloc[0]), str(recipes[stage])) for stage in wanted]
 
 
 def build(

@@ -10,7 +10,7 @@ import pandas as pd
 from decar.config import Study
 from decar.planning.plan import Plan
 from decar.receipt import read_receipts, write_table
-from decar.record import Record
+from decar.record import Record, read_header
 from decar.stages import MOLECULE_STAGES
 from decar.store import Store
 from decar.units import DEBYE_PER_E_BOHR, EV_PER_HARTREE
@@ -32,7 +32,8 @@ def collect_records(study: Study, plan: Plan, output: Path) -> None:
     for stage in ("wavefunction", "fields"):
         for path in paths[stage]:
             rows = read_receipts([path])
-            store.require(stage, rows.loc[rows["status"] == "ok", "recipe"], path)
+            sound = rows.loc[rows["status"] == "ok"]
+            store.require(stage, zip(sound["key"], sound["recipe"]), path)
     receipts = {stage: read_receipts(paths[stage]) for stage in MOLECULE_STAGES}
     write_table(output / "stages.parquet", stage_table(receipts))
     write_table(output / "quality.parquet", quality_table(store, receipts))
@@ -55,12 +56,12 @@ def quality_table(store: Store, receipts: dict[str, pd.DataFrame]) -> pd.DataFra
     for row in receipts["wavefunction"].to_dict("records"):
         if row["status"] != "ok":
             continue
-        record = store.load("wavefunction", str(row["recipe"]))
-        quality = quality_of(record)
         key = str(row["key"])
+        record = store.load("wavefunction", key, str(row["recipe"]))
+        quality = quality_of(record)
         quality |= {"key": key, "num_voxels": None, "wall_seconds": float(seconds[key])}
         if key in fields.index and fields.loc[key, "status"] == "ok":
-            header = store.load("fields", str(fields.loc[key, "recipe"])).metadata
+            header = read_header(store.place("fields", key, str(fields.loc[key, "recipe"])))["metadata"]
             quality["num_voxels"] = int(np.prod(header["conformers"][0]["grid"]["shape"]))
         rows.append(quality)
     return pd.DataFrame(rows, columns=QUALITY_COLUMNS).sort_values("key", ignore_index=True)

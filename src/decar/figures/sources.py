@@ -8,6 +8,7 @@ import pandas as pd
 
 from decar.errors import DataFormatError
 from decar.receipt import read_table
+from decar.record import Place
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,9 @@ class Sources:
     evaluation: Path  # folder of predictions, metrics, roc, confusion
     interpretation: Path  # folder of kernel_correlation and kernel_tests
     # Records of the example; all are None when that molecule failed.
-    example_geometry: Path | None = None
-    example_wavefunction: Path | None = None
-    example_fields: Path | None = None
+    example_geometry: Place | None = None
+    example_wavefunction: Place | None = None
+    example_fields: Place | None = None
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:

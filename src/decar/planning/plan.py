@@ -125,8 +125,10 @@ def _batches(
     study: Study, molecules: pd.DataFrame, recipes: pd.DataFrame
 ) -> tuple[dict[str, str], dict[str, dict[str, str]], pd.Series]:
     """Group molecules into batches; write the batch files; name the receipts of every stage."""
-    batches = study.workflow.batches
-    prefixes = molecules["key"].map(lambda key: key[:12] if batches == "molecule" else bucket(key, batches))
+    size = study.workflow.batch_size
+    # The least power of two of batches, so that an edit moves the members of its own batch only.
+    batches = 1 << (-(-len(molecules) // size) - 1).bit_length()
+    prefixes = molecules["key"].map(lambda key: key[:12] if size == 1 else bucket(key, batches))
     sources: dict[str, str] = {}
     parents: dict[str, dict[str, str]] = {stage: {} for stage in MOLECULE_STAGES}
     names = pd.Series("", index=molecules.index)
@@ -203,7 +205,7 @@ def _downstream(
 
 
 def _training(study: Study, settings: dict[str, Any], data: str) -> tuple[list[TrainingJob], list[str]]:
-    not_identity = {"models", "threads", "processes"}
+    not_identity = {"models", "threads", "nodes", "gpus_per_node", "processes_per_node"}
     common = {name: value for name, value in settings["training"].items() if name not in not_identity}
     jobs, hashes = [], []
     for model, network in settings["training"]["models"].items():

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from decar.batch import Molecule
-from decar.config import Study
+from decar.config import ContributionSettings, Study
 from decar.errors import ConvergenceError, DataFormatError
 from decar.provenance import provenance
 from decar.quantum.backend import Backend, System, get_backend
@@ -53,7 +53,7 @@ def compute(study: Study, molecule: Molecule, recipe: str, parent: Record | None
             for conformer, wavefunction in done
         ],
         "failed_conformers": failed,
-        **publication(),
+        **publication(study.contribution),
     }
     made_by = {
         **provenance("pyscf", "numpy", "scipy"),
@@ -87,6 +87,6 @@ def _single_point(
     return wavefunction
 
 
-def publication() -> dict[str, Any]:
-    """Return what a shared collection keeps of a record; a new one has neither contributor nor review."""
-    return {"contributor": None, "licence": None, "review_state": "unreviewed", "supersedes": None}
+def publication(contribution: ContributionSettings) -> dict[str, Any]:
+    """Return what a shared collection keeps of a record: who gave it and how; a new one is not reviewed."""
+    return {**contribution.model_dump(), "review_state": "unreviewed", "supersedes": None}

@@ -1,0 +1,88 @@
+"""Packs: many records in one HDF5 file, so that a million molecules are thousands of files, not millions.
+
+A pack is written once, whole, and never changed: `/<recipe>` is a copy of that record's file, chunks as they are. Its
+name, `<bits>-<prefix>-<hash>.h5`, tells that the keys of its members begin with `prefix`, read as `bits` bits; the hash
+is over their recipes.
+"""
+
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import h5py
+
+from decar.atomic import atomic_path
+from decar.errors import DamagedFileError
+
+MAX_BYTES = 256 * 2**20  # of one pack, which is built in memory so that a full disk meets one plain write
+KEY_BITS = 64  # of a key that names may use
+
+# (key, recipe, file of the loose record)
+Member = tuple[str, str, Path]
+
+
+def write_packs(folder: Path, members: Sequence[Member]) -> list[Path]:
+    """Write these loose records into packs of `folder`, as few as their size allows, and return the files."""
+    return [_write_pack(folder, part) for part in _parts(sorted(members))]
+
+
+def pack_recipes(path: Path, recipe: str | None = None) -> list[str]:
+    """Return the recipes that a pack holds, or `[recipe]` if it holds that one and [] if not.
+
+    Raises DamagedFileError for a file that is truncated or no HDF5.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            if recipe is not None:
+                return [recipe] if recipe in file else []
+            return sorted(file)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise DamagedFileError(
+            "the pack of records cannot be read", where=path, seen=str(error),
+            remedy="run the workflow again: what it held is computed anew",
+        ) from error  # fmt: skip
+
+
+def pack_name(keys: Sequence[str], recipes: Sequence[str]) -> str:
+    """Return the file name of a pack with these members."""
+    numbers = [_leading(key, KEY_BITS) for key in keys]
+    bits = KEY_BITS - max(number ^ numbers[0] for number in numbers).bit_length()
+    content = hashlib.sha256("".join(sorted(recipes)).encode()).hexdigest()
+    return f"{bits}-{numbers[0] >> (KEY_BITS - bits):x}-{content[:16]}.h5"
+
+
+def may_hold(path: Path, key: str) -> bool:
+    """Return whether the name of a pack allows for a record of this molecule."""
+    bits, prefix = path.name.split("-")[:2]
+    return _leading(key, int(bits)) == int(prefix, 16)
+
+
+def _leading(key: str, bits: int) -> int:
+    return int(key[:16].ljust(16, "0"), 16) >> (KEY_BITS - bits)
+
+
+def _parts(members: Sequence[Member]) -> Iterator[list[Member]]:
+    part: list[Member] = []
+    size = 0
+    for member in members:
+        size += member[2].stat().st_size
+        if part and size > MAX_BYTES:
+            yield part
+            part, size = [], member[2].stat().st_size
+        part.append(member)
+    yield part
+
+
+def _write_pack(folder: Path, members: Sequence[Member]) -> Path:
+    target = folder / pack_name([key for key, _, _ in members], [recipe for _, recipe, _ in members])
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
+        for _, recipe, path in members:
+            with h5py.File(path, "r") as loose:
+                file.copy(loose["/"], file, name=recipe)
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(image.getbuffer())
+    return target
