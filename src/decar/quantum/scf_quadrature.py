@@ -11,6 +11,8 @@ of the fine energy from the model's fulfil the criteria that PySCF's own SCF app
 E and F are evaluated there.
 """
 
+import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,16 +33,40 @@ class _CorrectedQuadrature(dft.numint.NumInt):  # type: ignore[misc] # PySCF has
     potential: Floats | float = 0.0  # V_f[D0] - V_c[D0]
     energy: float = 0.0  # E_f[D0] - E_c[D0]
 
-    def nr_rks(self, mol: Any, grids: Any, xc: str, dms: Any, **options: Any) -> Any:
-        return self._corrected(super().nr_rks(mol, grids, xc, dms, **options), dms)
+    def __init__(self) -> None:
+        super().__init__()
+        self.coarse = {
+            "nr_rks": _of_last_density(super().nr_rks, 3),
+            "nr_uks": _of_last_density(super().nr_uks, 3),
+        }
 
-    def nr_uks(self, mol: Any, grids: Any, xc: str, dms: Any, **options: Any) -> Any:
-        return self._corrected(super().nr_uks(mol, grids, xc, dms, **options), dms)
+    # The option that PySCF gives is the memory that is free just now: blocks, and so the rounding, would depend on it.
+    def nr_rks(self, mol: Any, grids: Any, xc: str, dms: Any, **_: Any) -> Any:
+        return self._corrected(self.coarse["nr_rks"](mol, grids, xc, dms), dms)
+
+    def nr_uks(self, mol: Any, grids: Any, xc: str, dms: Any, **_: Any) -> Any:
+        return self._corrected(self.coarse["nr_uks"](mol, grids, xc, dms), dms)
 
     def _corrected(self, result: Any, density: Any) -> Any:
         number, energy, potential = result
         change = np.asarray(density) - self.density
         return number, energy + self.energy + float(np.sum(self.potential * change)), potential + self.potential
+
+
+def _of_last_density(evaluate: Callable[..., Any], place: int) -> Callable[..., Any]:
+    """Return `evaluate` with a memory of its last call: cycles, rounds and visits meet at one density.
+
+    `place` is that of the density among the arguments. A result is copied: PySCF scales exchange in place.
+    """
+    last: dict[object, tuple[Any, Any]] = {}  # density and result, by the other options
+
+    def remembered(*arguments: Any, **options: Any) -> Any:
+        density, asked = np.asarray(arguments[place]), (*arguments[place + 1 :], *sorted(options.items()))
+        if asked not in last or not np.array_equal(last[asked][0], density):
+            last[asked] = density.copy(), evaluate(*arguments, **options)
+        return copy.deepcopy(last[asked][1])
+
+    return remembered
 
 
 def converge(mf: Any, density: Any, quadrature_level: int) -> tuple[int, float | None]:
@@ -55,6 +81,7 @@ def converge(mf: Any, density: Any, quadrature_level: int) -> tuple[int, float |
     settings = {name: getattr(mf, name) for name in ("max_cycle", "conv_tol", "conv_tol_grad", "conv_check")}
     fine, model = make_grids(mf.mol, quadrature_level), _CorrectedQuadrature()
     mf.grids, mf._numint = make_grids(mf.mol, min(COARSE_LEVEL, quadrature_level)), model
+    mf.get_jk = _of_last_density(mf.get_jk, 1)
     # PySCF's check after convergence would be one more evaluation: the fine grid checks instead.
     mf.conv_check = False
     cycles, count = 0, None
@@ -73,6 +100,7 @@ def converge(mf: Any, density: Any, quadrature_level: int) -> tuple[int, float |
             if mf.converged or cycles >= settings["max_cycle"]:
                 break
     finally:
+        del mf.get_jk  # the method of its class is back
         mf.grids, mf._numint = fine, dft.numint.NumInt()
         for name, value in settings.items():
             setattr(mf, name, value)
@@ -89,10 +117,9 @@ def _visit_fine_grid(
     If it does, the orbitals become those of the fine Fock matrix within the occupied and the empty space: the density
     stays, its energy is the fine one, and orbital energies are the fine ones.
     """
-    exact = dft.numint.NumInt()
-    evaluate = dft.numint.NumInt.nr_uks if np.ndim(density) == 3 else dft.numint.NumInt.nr_rks
-    _, coarse_energy, coarse_potential = evaluate(exact, mf.mol, mf.grids, mf.xc, density)
-    counts, fine_energy, fine_potential = evaluate(exact, mf.mol, fine, mf.xc, density)
+    name = "nr_uks" if np.ndim(density) == 3 else "nr_rks"
+    _, coarse_energy, coarse_potential = model.coarse[name](mf.mol, mf.grids, mf.xc, density)
+    counts, fine_energy, fine_potential = getattr(dft.numint.NumInt(), name)(mf.mol, fine, mf.xc, density)
     is_first_round = not np.ndim(model.density)
     model.density = np.array(density)
     model.potential = np.asarray(fine_potential) - np.asarray(coarse_potential)
