@@ -28,8 +28,13 @@ def shared_data() -> Path:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # The long groups start first, so that two workers end together.
+    # The long groups start first, so that two workers end together. The tests of a file share its fixtures: they stay
+    # on one worker, and so do those that look at the one set of drawn figures.
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            name = "figures" if "drawn" in getattr(item, "fixturenames", ()) else item.path.name
+            item.add_marker(pytest.mark.xdist_group(name))
     required = set(filter(None, os.environ.get("DECAR_REQUIRE", "").split(",")))
     for item in items:
         for name, (program, install) in INSTALL.items():

@@ -18,8 +18,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """
     temporary = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}-", suffix=".part", dir=target.parent)
+        handle, name = _temporary(target)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -36,6 +35,17 @@ def atomic_path(target: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _temporary(target: Path, attempts: int = 20) -> tuple[int, str]:
+    """Create a file beside the target; another process may remove the empty folder between the two steps."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return tempfile.mkstemp(prefix=f".{target.name[:80]}-", suffix=".part", dir=target.parent)
+    except FileNotFoundError:
+        if attempts == 0:
+            raise
+        return _temporary(target, attempts - 1)
 
 
 def write_text(target: Path, text: str) -> None:

@@ -1,13 +1,17 @@
-"""Look into records and hand them on: `decar show`, `decar export`, `decar verify`."""
+"""Records in and out: `decar show`, `decar export`, `decar import-wavefunction`, `decar verify`."""
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from decar.errors import DataFormatError, DecarError
+
+if TYPE_CHECKING:
+    from decar.quantum.import_file import ForeignFile
 
 PANEL = "Records"
 app = typer.Typer()
@@ -78,17 +82,93 @@ def export(
         raise typer.BadParameter("say what to write: --molden, --fchk, --qcschema or --cube")
 
 
+@app.command(name="import-wavefunction", rich_help_panel=PANEL)
+def import_wavefunction(
+    file: Annotated[Path, typer.Argument(help="fchk, molden, wfx, wfn, mwfn or mkl file of any program.")],
+    study: Annotated[Path | None, typer.Option(help="Study file (YAML) that will use the wavefunction.")] = None,
+    row: Annotated[str | None, typer.Option("--id", help="Identifier of the molecule in the study's table.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Without a study: the record to write, or a folder.")] = None,
+    sdf: Annotated[Path | None, typer.Option(help="Append the geometry to this SDF, as a study's table.")] = None,
+    method: Annotated[str | None, typer.Option(help="Method, where the file does not say it.")] = None,
+    basis: Annotated[str | None, typer.Option(help="Orbital basis, where the file does not say it.")] = None,
+    fitting_basis: Annotated[str | None, typer.Option(help="Basis of density fitting; none: exact integrals.")] = None,
+    cartesian: Annotated[bool | None, typer.Option("--cartesian/--spherical", help="Kind of d functions.")] = None,
+    quadrature_level: Annotated[int, typer.Option(help="Quadrature on which energy and orbitals are checked.")] = 3,
+    solvent_dielectric: Annotated[float | None, typer.Option(help="Dielectric constant of C-PCM.")] = None,
+    smiles: Annotated[str | None, typer.Option(help="Structure; without it bonds are told from distances.")] = None,
+    charge: Annotated[int, typer.Option(help="Charge, where no SMILES says it.")] = 0,
+    multiplicity: Annotated[int | None, typer.Option(help="2S+1; without it that of the occupations.")] = None,
+    file_format: Annotated[str | None, typer.Option("--format", help="Format, where the name does not tell.")] = None,
+    program: Annotated[str | None, typer.Option(help="Program, where the file does not name it.")] = None,
+) -> None:
+    """Bring in a wavefunction of another program, checked by one Fock build and marked as imported."""
+    from decar.quantum.import_file import read_foreign
+    from decar.threads import limit_threads
+
+    if sum(target is not None for target in (study, output, sdf)) != 1 or (output is None) != (row is not None):
+        raise typer.BadParameter("say where it goes: --study STUDY --id ID, --output RECORD, or --sdf TABLE --id ID")
+    with limit_threads(int(os.environ.get("OMP_NUM_THREADS", "1"))):
+        found = read_foreign(file, file_format, program)
+        if sdf is not None and row is not None:
+            path = sdf
+            _append_geometry(sdf, row, found, smiles, charge)
+        elif study is not None and row is not None:
+            if any(option is not None for option in (method, basis, fitting_basis, cartesian, smiles, multiplicity)):
+                raise typer.BadParameter("the study states level and molecule: leave these options out")
+            path = _into_study(study, row, found, file)
+        else:
+            from decar.config import ContributionSettings
+            from decar.quantum.import_level import stated_levels
+            from decar.quantum.import_record import import_alone
+            from decar.record import write_record
+
+            levels = stated_levels(
+                found, file, method=method, basis=basis, fitting_basis=fitting_basis, cartesian=cartesian,
+                quadrature_level=quadrature_level, solvent_dielectric=solvent_dielectric,
+            )  # fmt: skip
+            record = import_alone(found, file, levels, smiles, charge, multiplicity, ContributionSettings())
+            path = Path(output or "")
+            path = path / f"{record.recipe}.h5" if path.is_dir() else path
+            write_record(path, record)
+    console.print(f"wrote {path}")
+
+
+def _append_geometry(table: Path, row: str, found: "ForeignFile", smiles: str | None, charge: int) -> None:
+    from decar.atomic import write_text
+    from decar.quantum.import_molecule import sdf_entry, smiles_of_geometry
+
+    smiles = smiles or smiles_of_geometry(found.atomic_numbers, found.geometry_bohr, charge)
+    before = table.read_text(encoding="utf-8") if table.exists() else ""
+    write_text(table, before + sdf_entry(row, smiles, found.atomic_numbers, found.geometry_bohr))
+
+
+def _into_study(study: Path, row: str, found: "ForeignFile", file: Path) -> Path:
+    from decar.config_file import load_study
+    from decar.planning.imports import import_into_study
+    from decar.store import Store
+
+    settings = load_study(study)
+    return Store(settings.store).save("wavefunction", import_into_study(settings, row, found, file))
+
+
 @app.command(rich_help_panel=PANEL)
-def verify(folder: Annotated[Path, typer.Argument(help="A store, a study's results, or one file.")]) -> None:
-    """Check records and shards: readable, hashes right, shapes consistent, every value finite."""
+def verify(
+    folder: Annotated[Path, typer.Argument(help="A store, a study's results, or one file.")],
+    physics: Annotated[
+        bool, typer.Option("--physics", help="Also build the Fock matrix of each wavefunction at its stated level.")
+    ] = False,
+) -> None:
+    """Check records and shards: readable, hashes right, shapes consistent, every value finite, and the physics."""
     from rich.progress import track
 
+    from decar.threads import limit_threads
     from decar.verify import verify_file
 
     files = sorted(folder.rglob("*.h5")) if folder.is_dir() else [folder]
     problems: list[str] = []
-    for path in track(files, description="verifying", console=Console(stderr=True)):
-        problems += [f"{path}: {problem}" for problem in verify_file(path)]
+    with limit_threads(int(os.environ.get("OMP_NUM_THREADS", "1"))):
+        for path in track(files, description="verifying", console=Console(stderr=True)):
+            problems += [f"{path}: {problem}" for problem in verify_file(path, physics, console.print)]
     for problem in problems:
         console.print(f"[red]{problem}[/]")
     if problems:
@@ -96,4 +176,5 @@ def verify(folder: Annotated[Path, typer.Argument(help="A store, a study's resul
             f"{len(problems)} problems in {len(files)} files", where=folder,
             remedy="delete the damaged files; the next run that needs one makes it anew",
         )  # fmt: skip
-    console.print(f"{len(files)} files verified: hashes right, values finite")
+    shown = ", orbitals solutions of their level" if physics else ""
+    console.print(f"{len(files)} files verified: hashes right, values finite{shown}")

@@ -161,7 +161,8 @@ def train(
     with limit_threads(settings.training.threads):
         run(
             settings, dataset, shards, model, scheme, fold, output, log,
-            world_size=int(os.environ.get("WORLD_SIZE", "1")), show_progress=progress,
+            world_size=int(os.environ.get("WORLD_SIZE", "1")),
+            num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", "1")), show_progress=progress,
         )  # fmt: skip
 
 

@@ -50,7 +50,7 @@ def config(
 ) -> None:
     """Check a study file, or write the documentation of every key (`config/`)."""
     from decar.config_docs import write_documentation
-    from decar.planning.checks import check_study
+    from decar.planning.study_check import check_study
 
     if study is not None:
         found = load_study(study)

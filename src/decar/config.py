@@ -196,9 +196,20 @@ class TrainingSettings(Section):
     )
     class_weights: bool = Field(True, description="Weigh the classes of the loss inversely to their frequency.")
     nodes: Count = Field(1, description="Nodes of one training job; more than one needs a cluster.")
-    gpus_per_node: Annotated[int, Field(ge=0)] = Field(0, description="GPUs of each node; 0 trains on CPU (gloo).")
+    gpus_per_node: Annotated[int, Field(ge=0)] = Field(
+        0, description="GPUs of each node, a process each (NCCL); 0 trains on CPU (gloo)."
+    )
     processes_per_node: Count = Field(1, description="Processes of each node: one a GPU, any number on CPU.")
     threads: Count = Field(1, description="CPU threads of each training process.")
+
+    @model_validator(mode="after")
+    def _a_process_a_gpu(self) -> Self:
+        if self.gpus_per_node not in {0, self.processes_per_node}:
+            raise ValueError(
+                f"training.processes_per_node must be gpus_per_node ({self.gpus_per_node}), a process a GPU, "
+                f"not {self.processes_per_node}"
+            )
+        return self
 
 
 class EvaluateSettings(Section):

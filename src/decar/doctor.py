@@ -21,7 +21,12 @@ PACKAGES = (
     ("snakemake", "the workflow", "pip install snakemake"),
 )
 PROGRAMS = (
-    ("psi4", "--version", "a second engine (planned)", "apt-get install psi4, or conda install -c conda-forge psi4"),
+    (
+        "psi4",
+        "--version",
+        "a second engine (1.3.2 or later)",
+        "conda install -c conda-forge psi4, or apt-get install psi4",
+    ),
     ("sbatch", "--version", "jobs on a cluster", "load your site's SLURM module, or apt-get install slurm-client"),
 )
 

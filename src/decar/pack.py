@@ -14,16 +14,17 @@ import h5py
 
 from decar.atomic import atomic_path
 from decar.errors import DamagedFileError
+from decar.record import Place
 
 MAX_BYTES = 256 * 2**20  # of one pack, which is built in memory so that a full disk meets one plain write
 KEY_BITS = 64  # of a key that names may use
 
-# (key, recipe, file of the loose record)
-Member = tuple[str, str, Path]
+# (key, recipe, where the record lies: loose, or in another pack)
+Member = tuple[str, str, Place]
 
 
 def write_packs(folder: Path, members: Sequence[Member]) -> list[Path]:
-    """Write these loose records into packs of `folder`, as few as their size allows, and return the files."""
+    """Write these records into packs of `folder`, as few as their size allows, and return the files."""
     return [_write_pack(folder, part) for part in _parts(sorted(members))]
 
 
@@ -68,21 +69,34 @@ def _parts(members: Sequence[Member]) -> Iterator[list[Member]]:
     part: list[Member] = []
     size = 0
     for member in members:
-        size += member[2].stat().st_size
+        bytes_of_member = stored_bytes(member[2])
+        size += bytes_of_member
         if part and size > MAX_BYTES:
             yield part
-            part, size = [], member[2].stat().st_size
+            part, size = [], bytes_of_member
         part.append(member)
     yield part
+
+
+def stored_bytes(place: Place) -> int:
+    """Return how much room a record takes: its file, or its compressed arrays in a pack."""
+    if place.group == "/":
+        return place.file.stat().st_size
+    sizes = [0]
+    with h5py.File(place.file, "r") as file:
+        file[place.group].visititems(
+            lambda _, item: sizes.append(item.id.get_storage_size()) if isinstance(item, h5py.Dataset) else None
+        )
+    return sum(sizes)
 
 
 def _write_pack(folder: Path, members: Sequence[Member]) -> Path:
     target = folder / pack_name([key for key, _, _ in members], [recipe for _, recipe, _ in members])
     image = io.BytesIO()
     with h5py.File(image, "w") as file:
-        for _, recipe, path in members:
-            with h5py.File(path, "r") as loose:
-                file.copy(loose["/"], file, name=recipe)
+        for _, recipe, place in members:
+            with h5py.File(place.file, "r") as source:
+                file.copy(source[place.group], file, name=recipe)
     with atomic_path(target) as temporary:
         temporary.write_bytes(image.getbuffer())
     return target

@@ -5,6 +5,7 @@ the recipe of the stage it is made from. Program versions, threads, batch sizes 
 """
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 from decar.config import Study
@@ -18,7 +19,7 @@ STAGE_VERSION = {
     "conformers": 1,
     "optimise": 1,
     "wavefunction": 1,
-    "fields": 1,
+    "fields": 2,
     "shards": 1,
     "train": 1,
     "evaluate": 1,
@@ -64,6 +65,17 @@ def stage_settings(study: Study, stage: str) -> dict[str, Any]:
 def stage_recipe(stage: str, settings: dict[str, Any], key: str, parent: str) -> str:
     """Return the recipe of one molecule at one stage; `parent` is the recipe of the stage before ("" for the first)."""
     return digest({"stage": stage, "version": STAGE_VERSION[stage], "settings": settings, "key": key, "parent": parent})
+
+
+def recipe_function(stage: str, settings: dict[str, Any]) -> Callable[[str, str], str]:
+    """Return `stage_recipe` as a function of key and parent: the settings become JSON once, for a million molecules."""
+    rest = canonical_json({"settings": settings, "stage": stage, "version": STAGE_VERSION[stage]})[1:]
+
+    def recipe(key: str, parent: str) -> str:
+        # Hexadecimal digits need no escape, and "key" < "parent" < "settings" in the order of canonical JSON.
+        return hashlib.sha256(f'{{"key":"{key}","parent":"{parent}",{rest}'.encode()).hexdigest()
+
+    return recipe
 
 
 def molecule_recipes(study: Study, key: str, geometry_hash: str = "") -> dict[str, str]:

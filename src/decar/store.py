@@ -93,15 +93,15 @@ class Store:
         Returns the packs written: none where fewer than two records are loose. A reader finds every record at any
         moment, and a process that is killed leaves, at worst, a record in both places.
         """
-        loose = [(key, recipe) for key, recipe in members if self.path(stage, recipe).exists()]
+        loose = [(key, recipe, Place(path)) for key, recipe in members if (path := self.path(stage, recipe)).exists()]
         if len(loose) < 2:  # one record alone is as good a file as a pack of one
             return []
-        sources = [(key, recipe, self.path(stage, recipe)) for key, recipe in loose]
-        packs = write_packs(self.root / stage / "packs", sources)
-        for _, _, path in sources:
-            path.unlink(missing_ok=True)
-            with suppress(OSError):  # another record lies there
-                path.parent.rmdir()
+        try:
+            packs = write_packs(self.root / stage / "packs", loose)
+        except FileNotFoundError:  # another study has packed some of them just now
+            return self.pack(stage, members)
+        for _, _, place in loose:
+            _unlink(place.file)
         return packs
 
     def stages(self) -> list[str]:
@@ -110,10 +110,39 @@ class Store:
 
     def places(self, stage: str) -> Iterator[tuple[str, Place]]:
         """Yield (recipe, place) of every record of a stage, loose and packed; one in both places comes twice."""
-        for path in sorted((self.root / stage).glob("[0-9a-f][0-9a-f]/*.h5")):
-            yield path.stem, Place(path)
-        for path in sorted((self.root / stage / "packs").glob("*.h5")):
-            yield from ((recipe, Place(path, recipe)) for recipe in pack_recipes(path))
+        for file in self.files(stage):
+            yield from self.places_in(file)
+
+    def files(self, stage: str) -> list[Path]:
+        """Return the files of a stage: loose records, then packs."""
+        folder = self.root / stage
+        return [*sorted(folder.glob("[0-9a-f][0-9a-f]/*.h5")), *sorted((folder / "packs").glob("[!.]*.h5"))]
+
+    @staticmethod
+    def places_in(file: Path) -> list[tuple[str, Place]]:
+        """Return (recipe, place) of each record in one of `files`; raises DamagedFileError for a damaged pack."""
+        if file.parent.name != "packs":
+            return [(file.stem, Place(file))]
+        return [(recipe, Place(file, recipe)) for recipe in pack_recipes(file)]
+
+    def remove(self, file: Path, recipes: set[str]) -> int:
+        """Remove these records from one of `files` and return how many it held.
+
+        A pack is written anew without them, the old one goes after that: a reader finds what stays at any moment.
+        """
+        places = self.places_in(file)
+        gone = [recipe for recipe, _ in places if recipe in recipes]
+        if not gone:
+            return 0
+        kept = [
+            (str(read_header(place)["metadata"]["key"]), recipe, place)
+            for recipe, place in places
+            if recipe not in recipes
+        ]
+        if kept:
+            write_packs(file.parent, kept)
+        _unlink(file)
+        return len(gone)
 
     def _in_packs(self, packs: Iterable[Path], key: str, recipe: str) -> Place | None:
         for pack in packs:
@@ -136,3 +165,10 @@ class Store:
             with suppress(FileNotFoundError):  # another process has set it aside already
                 place.file.rename(place.file.with_suffix(".damaged"))
             return False
+
+
+def _unlink(file: Path) -> None:
+    """Remove a file, and its folder with the last one."""
+    file.unlink(missing_ok=True)
+    with suppress(OSError):  # another record lies there
+        file.parent.rmdir()

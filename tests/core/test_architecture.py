@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 ORDER = (
-    "molecules", "quantum", "fields", "dataset", "models", "training", "baselines", "evaluate", "interpret", "planning",
-    "figures",
+    "molecules", "quantum", "fields", "exchange", "dataset", "models", "training", "baselines", "evaluate", "interpret",
+    "planning", "figures",
 )  # fmt: skip
 # The modules whose code decides the numbers of a stage.
 STAGE_CODE = {
@@ -26,14 +26,22 @@ STAGE_CODE = {
         "quantum/pyscf_mole.py",
         "quantum/scf_quadrature.py",
         "quantum/scf_rescue.py",
+        *(f"quantum/psi4_{name}.py" for name in ("job", "worker", "convention", "orbitals", "backend")),
     ],
     "fields": [
         *(
             f"fields/{name}.py"
             for name in ("compute", "registry", "scene", "grid", "orbitals", "harmonics", "screening")
         ),
-        *(f"fields/{name}.py" for name in ("basis_blocks", "density", "points", "promolecular", "free_atoms")),
-        *(f"fields/{name}.py" for name in ("potential", "atomic_potential", "quadrature", "radial_poisson", "outside")),
+        *(
+            f"fields/{name}.py"
+            for name in ("basis_blocks", "density", "local_fields", "points", "promolecular", "free_atoms")
+        ),
+        *(
+            f"fields/{name}.py"
+            for name in ("potential", "gaussian_split", "hard_atoms", "balls", "coulomb", "interpolation")
+        ),
+        *(f"fields/{name}.py" for name in ("quadrature", "radial_poisson", "outside")),
     ],
     "shards": ["dataset/shards.py", "dataset/splits.py", "dataset/assemble.py"],
     "train": [

@@ -17,7 +17,10 @@ from decar.quantum.wavefunction import Wavefunction
 from decar.record import read_record, write_record
 
 STEPS = ("molecules", "conformers", "optimise", "wavefunction", "fields", "shards", "train", "evaluate", "interpret")
-TOOLS = ("doctor", "config", "import", "plan", "summary", "show", "export", "verify")
+TOOLS = (
+    "doctor", "config", "import", "plan", "summary", "show", "export", "verify", "merge",
+    "bundle", "gc", "forget-failed",
+)  # fmt: skip
 
 
 def decar(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,13 +85,41 @@ def test_store_sets_a_damaged_record_aside(tmp_path: Path) -> None:
     assert path.with_suffix(".damaged").exists()
 
 
+def whole(**arrays: object) -> Record:
+    identity = {"key": "0" * 64, "smiles": "[OH]", "charge": 0, "multiplicity": 2}
+    given = {
+        "atomic_numbers": np.array([1, 8], dtype=np.int32),
+        "geometry_bohr": np.arange(6.0).reshape(1, 2, 3),
+        "energy_hartree": np.array([-75.0]),
+        "bonds": np.array([[0, 1]]),
+    }
+    return record(metadata={**identity, "num_conformers": 1, "source": "embedded"}, arrays={**given, **arrays})
+
+
 def test_verify_finds_changed_and_infinite_values(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    assert verify_file(store.save("optimise", record())) == []
-    endless = {**record().arrays, "geometry_bohr": np.array([[np.inf, 0, 0], [0, 0, 0]])}
-    assert "1 values that are not finite" in verify_file(store.save("optimise", record(arrays=endless)))[0]
-    short = {**record().arrays, "geometry_bohr": np.zeros((3, 3))}
-    assert "2 atomic numbers" in verify_file(store.save("optimise", record(arrays=short)))[0]
+    assert verify_file(store.save("optimise", whole())) == []
+    endless = np.array([[[np.inf, 0, 0], [0, 0, 0]]])
+    assert "1 values that are not finite" in verify_file(store.save("optimise", whole(geometry_bohr=endless)))[0]
+    (problem,) = verify_file(store.save("optimise", whole(geometry_bohr=np.zeros((1, 3, 3)))))
+    assert problem == "geometry_bohr has shape (1, 3, 3), not (1, 2, 3)"
+
+
+def test_verify_names_what_the_schema_misses(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    problems = verify_file(store.save("optimise", record()))
+    assert "metadata.smiles is missing" in problems
+    assert "metadata.charge is missing" not in problems
+    stated = {**whole().metadata, "charge": "0", "num_conformers": True}
+    assert verify_file(store.save("optimise", replace(whole(), metadata=stated))) == [
+        "metadata.charge is str, not int", "metadata.num_conformers is bool, not int",
+    ]  # fmt: skip
+    assert verify_file(store.save("optimise", whole(bonds=np.zeros((1, 2))))) == [
+        "bonds is float64 of 2 dimensions, not i of 2"
+    ]
+    assert verify_file(store.save("optimise", whole(payload=np.zeros(1)))) == [
+        "'payload' is not an array of a geometry record"
+    ]
 
 
 @pytest.fixture

@@ -21,7 +21,12 @@ KEYS = [digest(number) for number in range(12)]
 
 def record(key: str) -> Record:
     voxels = np.random.default_rng(int(key[:8], 16)).normal(size=(2, 24, 24, 24)).astype(np.float32)
-    return Record("fields", digest(["recipe", key]), {"key": key, "fields": {}}, {"0/x": voxels, "0/n": np.arange(3)})
+    number = np.arange(3, dtype=np.float32).reshape(1, 1, 1, 3)
+    metadata = {
+        "key": key, "smiles": "O", "num_conformers": 1, "conformers": [{"grid": {}, "quality": {}}],
+        "fields": {"x": {}, "n": {}},
+    }  # fmt: skip
+    return Record("fields", digest(["recipe", key]), metadata, {"0/x": voxels, "0/n": number})
 
 
 @pytest.fixture
@@ -96,7 +101,7 @@ def test_a_damaged_pack_is_set_aside_and_its_records_count_as_absent(store: Stor
 def test_verify_names_the_record_in_a_pack_that_was_changed(store: Store) -> None:
     (pack,) = store.pack("fields", MEMBERS)
     with h5py.File(pack, "r+") as file:
-        file[f"{MEMBERS[4][1]}/0/n"][1] = 77
+        file[f"{MEMBERS[4][1]}/0/n"][0, 0, 0, 1] = 77
     (problem,) = verify_file(pack)
     assert problem.startswith(f"{MEMBERS[4][1][:16]}: content hash is ")
 

@@ -23,3 +23,11 @@ WATER = system([8, 1, 1], [[0, 0, 0.2217], [0, 1.4309, -0.8867], [0, -1.4309, -0
 HYDROXIDE = system([8, 1], [[0, 0, 0], [0, 0, 1.83]], charge=-1)
 OXYGEN = system([8, 8], [[0, 0, 0], [0, 0, 2.282]], multiplicity=3)
 CYANO = system([6, 7], [[0, 0, 0], [0, 0, 2.214]], multiplicity=2)
+BOHR = 1 / 0.529177210903
+HYDROGEN_CHLORIDE = system([17, 1], [[0, 0, 0], [0, 0, 1.2662 * BOHR]])
+HYDROGEN_SULFIDE = system([16, 1, 1], [[0, 0, 0], [0, 1.82, 1.75], [0, -1.82, 1.75]])
+AMMONIUM = system(
+    [7, 1, 1, 1, 1],
+    1.0102 * BOHR / 3**0.5 * np.array([[0, 0, 0], [1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]),
+    charge=1,
+)

@@ -29,6 +29,12 @@ from decar.units import ANGSTROM_PER_BOHR
 from decar.xtb import Gfn2
 
 
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    """Where the store of `study` lies: a DFT optimisation keeps its progress there."""
+    monkeypatch.chdir(tmp_path)
+
+
 def study(num_kept=1, quantum=None, **settings):
     return Study(
         study="test",

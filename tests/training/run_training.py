@@ -15,10 +15,19 @@ from decar.training.train import train
 
 
 class NoteFirstGradient(Callback):
-    """Save the gradients of the first step, as the optimiser sees them."""
+    """Save the gradients of the first step, as the optimiser sees them.
+
+    A new network has biases of zero, so in vacuum (zero) its rectifiers stand at their kink, where the derivative is 0
+    or 1 by rounding. The biases are moved off it, to a point where there is a gradient.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for name, parameter in pl_module.named_parameters():
+            if name.endswith("convolution.bias"):
+                parameter.data.fill_(0.01)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
         if trainer.global_step == 0 and trainer.is_global_zero:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from decar.config import Study
-from decar.errors import DataFormatError
+from decar.errors import BackendUnavailableError, DataFormatError
 from decar.models.package import load_package
 from decar.training.batches import epoch_batches
 from decar.training.callbacks import best_epoch, is_finished
@@ -119,13 +119,14 @@ def test_killed_training_goes_on_as_if_uninterrupted(tmp_path: Path, data: tuple
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_two_processes_do_what_one_does(tmp_path: Path, data: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize("processes", [2, 4])
+def test_several_processes_do_what_one_does(tmp_path: Path, data: tuple[Path, Path], processes: int) -> None:
     """Same first gradient to 1e-6, same validation figures, each molecule predicted once."""
     study = make_study(tmp_path, max_epochs=2, batch_size=5)
     note = NoteFirstGradient(tmp_path / "one.pt")
     train(study, *data, "density", "random", 0, tmp_path / "one", callbacks=[note])
     job = job_file(tmp_path, study, data)
-    launched = run(job, tmp_path / "two", "--gradients", tmp_path / "two.pt", processes=2)
+    launched = run(job, tmp_path / "two", "--gradients", tmp_path / "two.pt", processes=processes)
     assert launched.returncode == 0, launched.stderr
     one, two = (torch.load(tmp_path / f"{name}.pt") for name in ("one", "two"))
     joined = [torch.cat([gradients[name].flatten() for name in one]) for gradients in (one, two)]
@@ -135,6 +136,15 @@ def test_two_processes_do_what_one_does(tmp_path: Path, data: tuple[Path, Path])
     tables = [pd.read_parquet(tmp_path / name / "predictions.parquet") for name in ("one", "two")]
     pd.testing.assert_frame_equal(*tables, rtol=1e-3)
     assert not tables[1]["key"].duplicated().any()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_no_slow_training_on_the_processor(tmp_path: Path, data: tuple[Path, Path]) -> None:
+    study = make_study(tmp_path, gpus_per_node=1)
+    with pytest.raises(BackendUnavailableError, match=r"training\.gpus_per_node"):
+        train(study, *data, "density", "random", 0, tmp_path / "job")
+    with pytest.raises(ValueError, match="a process a GPU, not 1"):
+        make_study(tmp_path, gpus_per_node=4)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, data: tuple[Path, Path]) -> None:

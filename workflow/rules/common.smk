@@ -4,8 +4,8 @@ from pathlib import Path
 
 from decar.config_file import load_study
 from decar.figures.catalogue import figure_names
-from decar.planning.lock import lock_study
-from decar.planning.plan import load_plan, make_plan
+from decar.planning.frozen import load_plan
+from decar.training.launch import launch_command, launch_resources
 
 
 def study_file():
@@ -16,14 +16,17 @@ def study_file():
 def frozen_plan():
     """Plan once in the main process; the jobs of a cluster read what it planned."""
     if workflow.is_main_process:
+        # Every job parses these files: what only the main process needs is imported here.
+        from decar.planning.plan import make_plan
+
         if workflow.config_settings.config:
             raise WorkflowError(
                 "--config is not used here: a study file is complete in itself; use --configfile."
             )
         study = load_study(study_file())
-        os.environ["DECAR_PLAN"] = str(make_plan(study_file(), study, logger.warning))
-        if not workflow.dryrun:
-            lock_study(study.folder)
+        cores = workflow.resource_settings.cores or 1
+        plan = make_plan(study_file(), study, logger.warning, cores)
+        os.environ["DECAR_PLAN"] = str(plan)
     return load_plan(Path(os.environ["DECAR_PLAN"]))
 
 
@@ -73,6 +76,24 @@ def parent_of(stage, previous):
         return f"{FOLDER}/{previous}/{PLAN.parents[stage][wildcards.batch]}.parquet"
 
     return receipt
+
+
+def mem_mb(job):
+    """Resource function: memory of the largest molecule of the batch, or of a step of the study; grows with attempts."""
+    return lambda wildcards, attempt: attempt * demand_of(job, wildcards)[0]
+
+
+def runtime(job):
+    """Resource function: minutes of all molecules of the batch, or of a step of the study; grows with attempts."""
+    return lambda wildcards, attempt: attempt * demand_of(job, wildcards)[1]
+
+
+def demand_of(job, wildcards):
+    """What the plan says a job of a per-molecule stage, or of a step that sees all molecules, asks for at first."""
+    if job in PLAN.steps:
+        return PLAN.steps[job]
+    place = 2 * list(PLAN.parents).index(job)
+    return PLAN.demands[wildcards.batch.split("-")[0]][place : place + 2]
 
 
 def stage_receipts(stage):

@@ -11,8 +11,8 @@ rule conformers:
         "../envs/pyscf.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1500 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=mem_mb("conformers"),
+        runtime=runtime("conformers"),
     params:
         study=PLAN.study,
     shell:

@@ -13,8 +13,8 @@ rule evaluate:
         "../envs/training.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=mem_mb("evaluate"),
+        runtime=runtime("evaluate"),
     params:
         study=PLAN.study,
         dataset=lambda wildcards: PLAN.dataset,

@@ -11,8 +11,8 @@ rule fields:
         "../envs/pyscf.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=mem_mb("fields"),
+        runtime=runtime("fields"),
     params:
         study=PLAN.study,
     shell:
@@ -31,8 +31,8 @@ rule cubes:
         "../envs/pyscf.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=mem_mb("fields"),
+        runtime=runtime("fields"),
     params:
         study=PLAN.study,
         folder=lambda wildcards, output: os.path.dirname(output[0]),

@@ -13,8 +13,8 @@ rule collect:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=mem_mb("tables"),
+        runtime=runtime("tables"),
     params:
         plan=PLAN_FILE,
     shell:
@@ -40,8 +40,8 @@ rule figure:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=mem_mb("tables"),
+        runtime=runtime("tables"),
     params:
         plan=PLAN_FILE,
     shell:
@@ -62,8 +62,8 @@ rule report:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=mem_mb("tables"),
+        runtime=runtime("tables"),
     params:
         plan=PLAN_FILE,
     shell:

@@ -17,8 +17,8 @@ rule interpret:
         "../envs/training.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=mem_mb("interpret"),
+        runtime=runtime("interpret"),
     params:
         study=PLAN.study,
         dataset=lambda wildcards: PLAN.dataset,

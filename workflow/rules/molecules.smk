@@ -10,8 +10,8 @@ rule molecules:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=mem_mb("tables"),
+        runtime=runtime("tables"),
     params:
         study=PLAN.study,
         folder=lambda wildcards, output: os.path.dirname(output[0]),

@@ -8,11 +8,11 @@ rule optimise:
     benchmark:
         f"{FOLDER}/benchmarks/optimise/{{batch}}.tsv"
     conda:
-        "../envs/pyscf.yaml"
+        f"../envs/{STUDY.quantum.backend}.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=mem_mb("optimise"),
+        runtime=runtime("optimise"),
     params:
         study=PLAN.study,
     shell:

@@ -9,8 +9,8 @@ rule shards:
         "../envs/pyscf.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=mem_mb("shards"),
+        runtime=runtime("shards"),
     params:
         study=PLAN.study,
     shell:
@@ -35,8 +35,8 @@ rule assemble:
         "../envs/pyscf.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=30,
+        mem_mb=mem_mb("dataset"),
+        runtime=runtime("dataset"),
     params:
         plan=PLAN_FILE,
     shell:

@@ -16,16 +16,17 @@ rule train:
         "../envs/training.yaml"
     threads: STUDY.training.processes_per_node * STUDY.training.threads
     resources:
-        mem_mb=lambda wildcards, attempt: 6000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        **launch_resources(STUDY.training),
+        mem_mb=mem_mb("train"),
+        runtime=runtime("train"),
     params:
-        processes=STUDY.training.processes_per_node,
+        launcher=launch_command(STUDY.training),
         study=PLAN.study,
         dataset=lambda wildcards: PLAN.dataset,
         shards=lambda wildcards: f"{FOLDER}/shards",
         output=lambda wildcards, output: os.path.dirname(output[0]),
         job=lambda wildcards: training_arguments(wildcards.job),
     shell:
-        "torchrun --standalone --nproc-per-node {params.processes} -m decar.cli train --study {params.study:q}"
+        "{params.launcher} train --study {params.study:q}"
         " --dataset {params.dataset:q} --shards {params.shards:q} {params.job}"
         " --output {params.output:q} > {log:q} 2>&1"

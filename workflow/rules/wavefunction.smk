@@ -8,11 +8,11 @@ rule wavefunction:
     benchmark:
         f"{FOLDER}/benchmarks/wavefunction/{{batch}}.tsv"
     conda:
-        "../envs/pyscf.yaml"
+        f"../envs/{STUDY.quantum.backend}.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        mem_mb=mem_mb("wavefunction"),
+        runtime=runtime("wavefunction"),
     params:
         study=PLAN.study,
     shell:

@@ -1,6 +1,7 @@
 """Collect what the report tells of records: times and outcomes of every stage, quality figures of every molecule."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,31 @@ QUALITY_COLUMNS = [
 def collect_records(study: Study, plan: Plan, output: Path) -> None:
     """Write `stages.parquet` (a row a molecule and stage that was attempted) and `quality.parquet` into `output`."""
     store = Store(study.store)
-    paths = {
-        stage: [Path(plan.folder) / stage / f"{name}.parquet" for name in plan.receipts[stage]]
-        for stage in MOLECULE_STAGES
-    }
-    for stage in ("wavefunction", "fields"):
-        for path in paths[stage]:
-            rows = read_receipts([path])
-            sound = rows.loc[rows["status"] == "ok"]
-            store.require(stage, zip(sound["key"], sound["recipe"]), path)
-    receipts = {stage: read_receipts(paths[stage]) for stage in MOLECULE_STAGES}
-    write_table(output / "stages.parquet", stage_table(receipts))
-    write_table(output / "quality.parquet", quality_table(store, receipts))
+    stages, quality = [], []
+    # A batch at a time: of a large study only two tables of numbers are ever whole in memory.
+    for paths in _receipts_of_batches(plan):
+        receipts = {stage: read_receipts([path]) for stage, path in paths.items()}
+        for stage in ("wavefunction", "fields"):
+            sound = receipts[stage].loc[receipts[stage]["status"] == "ok"]
+            store.require(stage, zip(sound["key"], sound["recipe"]), paths[stage])
+        stages.append(stage_table(receipts))
+        quality.append(quality_table(store, receipts))
+    joined = pd.concat(stages, ignore_index=True)
+    joined["stage"] = pd.Categorical(joined["stage"], categories=MOLECULE_STAGES, ordered=True)
+    joined = joined.sort_values(["stage", "key"], ignore_index=True).astype({"stage": "str"})
+    write_table(output / "stages.parquet", joined)
+    table = pd.concat([part for part in quality if len(part)] or quality[:1], ignore_index=True)
+    write_table(output / "quality.parquet", table.sort_values("key", ignore_index=True))
+
+
+def _receipts_of_batches(plan: Plan) -> Iterator[dict[str, Path]]:
+    """Yield the receipts of each batch, by stage in order."""
+    for last in plan.receipts[MOLECULE_STAGES[-1]]:
+        paths, name = {}, last
+        for stage in reversed(MOLECULE_STAGES):
+            paths[stage] = Path(plan.folder) / stage / f"{name}.parquet"
+            name = plan.parents[stage][name]
+        yield dict(reversed(paths.items()))
 
 
 def stage_table(receipts: dict[str, pd.DataFrame]) -> pd.DataFrame:

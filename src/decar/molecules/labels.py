@@ -7,11 +7,14 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from decar.config import LabelSettings
 from decar.errors import ConfigError, DataFormatError
 
+Floats = NDArray[np.float64]
 LABEL_COLUMNS = ("id", "property", "value", "kind", "unit")
 MERGED_COLUMNS = ("key", "property", "value", "kind", "unit")
 CONFLICT_COLUMNS = ("key", "property", "ids", "values")
@@ -30,23 +33,38 @@ def parse_labels(rows: pd.DataFrame, labels: Mapping[str, LabelSettings]) -> pd.
 
     Raises DataFormatError that names row, identifier, column and value.
     """
-    found = []
+    tables = [_typed(pd.DataFrame(columns=list(LABEL_COLUMNS)))]
     for name, label in labels.items():
-        for row, molecule, cell in zip(rows["row"], rows["id"], rows[name], strict=True):
-            text = str(cell).strip()
-            if text.lower() in MISSING:
-                continue
-            value = _value(text, label.kind)
-            if value is None:
-                raise DataFormatError(
-                    f"a value of the {label.kind} property {name!r} cannot be read",
-                    where=f"data row {row}, id {molecule!r}, column {label.column!r}",
-                    seen=repr(text),
-                    expected=EXPECTED[label.kind],
-                    remedy="correct the cell, or leave it empty",
-                )
-            found.append((molecule, name, value, label.kind, label.unit))
-    return _typed(pd.DataFrame(found, columns=list(LABEL_COLUMNS)))
+        values = label_values(rows, name, label)
+        known = np.flatnonzero(~np.isnan(values))
+        entries = {"id": rows["id"].iloc[known].array, "property": name, "value": values[known], "kind": label.kind}
+        tables.append(_typed(pd.DataFrame({**entries, "unit": label.unit}, columns=list(LABEL_COLUMNS))))
+    return pd.concat([table for table in tables[1:] if len(table)] or tables, ignore_index=True)
+
+
+def label_values(rows: pd.DataFrame, name: str, label: LabelSettings) -> Floats:
+    """Return the values of one property, a number a row of the table of `read_rows`, NaN where it is missing.
+
+    Raises DataFormatError as `parse_labels` does. Each text is read once, however often it stands in the column.
+    """
+    codes, texts = pd.factorize(rows[name].astype("str").str.strip())
+    values = np.full(len(texts) + 1, np.nan)
+    for code, text in enumerate(texts):
+        if text.lower() in MISSING:
+            continue
+        value = _value(text, label.kind)
+        if value is None:
+            position = int(np.argmax(codes == code))
+            raise DataFormatError(
+                f"a value of the {label.kind} property {name!r} cannot be read",
+                where=f"data row {rows['row'].iloc[position]}, id {rows['id'].iloc[position]!r}, "
+                f"column {label.column!r}",
+                seen=repr(text),
+                expected=EXPECTED[label.kind],
+                remedy="correct the cell, or leave it empty",
+            )
+        values[code] = value
+    return values[codes]
 
 
 def merge_labels(
@@ -60,24 +78,32 @@ def merge_labels(
     one raises ConfigError.
     """
     known = labels.assign(key=labels["id"].map(dict(keys))).dropna(subset="key")
-    merged, conflicts = [], []
-    for (key, name), group in known.groupby(["key", "property"], sort=True):
-        if group["value"].nunique() == 1:
-            first = group.iloc[0]
-            merged.append((key, name, first["value"], first["kind"], first["unit"]))
-            continue
+    return merge_keyed(known, on_conflict)
+
+
+def merge_keyed(known: pd.DataFrame, on_conflict: Literal["drop_label", "error"]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Join labels (see `merge_labels`) that have a column `key` already."""
+    known = known.sort_values(["key", "property"], kind="stable", ignore_index=True)
+    names = known[["key", "property"]]
+    first = names.ne(names.shift()).any(axis=1).to_numpy(dtype=bool) if len(known) else np.zeros(0, dtype=bool)
+    group = np.cumsum(first) - 1
+    values = known["value"].to_numpy()
+    differs = np.zeros(int(first.sum()), dtype=bool)
+    differs[group[values != values[np.flatnonzero(first)][group]]] = True
+    merged = known.loc[first & ~differs[group], list(MERGED_COLUMNS)]
+    conflicts = []
+    for (key, name), part in known.loc[differs[group]].groupby(["key", "property"], sort=True):
         if on_conflict == "error":
             raise ConfigError(
                 f"rows of one molecule carry different values of {name!r}",
                 where=f"molecule {key}",
-                seen=", ".join(f"{i!r}: {v:g}" for i, v in zip(group["id"], group["value"], strict=True)),
+                seen=", ".join(f"{i!r}: {v:g}" for i, v in zip(part["id"], part["value"], strict=True)),
                 expected="one value a molecule",
                 remedy="correct the table, write the stereochemistry that tells the rows apart, or set "
                 "molecules.on_conflict: drop_label",
             )
-        conflicts.append((key, name, group["id"].tolist(), group["value"].tolist()))
-    table = _typed(pd.DataFrame(merged, columns=list(MERGED_COLUMNS)))
-    return table, pd.DataFrame(conflicts, columns=list(CONFLICT_COLUMNS))
+        conflicts.append((key, name, part["id"].tolist(), part["value"].tolist()))
+    return _typed(merged.reset_index(drop=True)), pd.DataFrame(conflicts, columns=list(CONFLICT_COLUMNS))
 
 
 def _value(text: str, kind: str) -> float | None:

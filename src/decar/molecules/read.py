@@ -5,15 +5,16 @@ isomeric SMILES), `molblock` (an SDF entry with 3D coordinates of all its atoms,
 `multiplicity` (Int64, missing allowed), and one text column a label property ("" where the value is missing).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from decar.config import MoleculesSettings
 from decar.errors import ConfigError, DataFormatError
 from decar.molecules.sdf import SDF_RAW, read_sdf
-from decar.molecules.text_table import read_csv, read_text, require_columns
+from decar.molecules.text_table import read_columns, read_text, require_columns
 
 COLUMNS = ("row", "id", "name", "raw", "molblock", "multiplicity")
 CSV_SUFFIXES = {".csv": ",", ".tsv": "\t"}
@@ -59,21 +60,22 @@ def read_rows(settings: MoleculesSettings, report: Callable[[str], None] = lambd
 
 
 def _from_csv(settings: MoleculesSettings, delimiter: str) -> pd.DataFrame:
-    header, rows = read_csv(read_text(settings.table), settings.table, delimiter)
-    require_columns(
-        settings.table,
-        header,
-        {
+    optional = _optional_columns(settings)
+    name_column = settings.name_column or settings.id_column
+
+    def choose(header: list[str]) -> set[str]:
+        needed = {
             "molecules.id_column": settings.id_column,
             "molecules.name_column": settings.name_column,
             "molecules.smiles_column": settings.smiles_column,
-            **_optional_columns(settings),
-        },
-    )
-    name_column = settings.name_column or settings.id_column
-    ids, names = (row[settings.id_column] for row in rows), (row[name_column] for row in rows)
-    raw = (row[settings.smiles_column] for row in rows)
-    return _assemble(settings, rows, ids, names, raw, (None for _ in rows))
+            **optional,
+        }
+        require_columns(settings.table, header, needed)
+        return {column for column in needed.values() if column is not None}
+
+    columns = read_columns(settings.table, delimiter, choose)
+    raw = columns[settings.smiles_column]
+    return _assemble(settings, columns, columns[settings.id_column], columns[name_column], raw)
 
 
 def _from_smi(settings: MoleculesSettings) -> pd.DataFrame:
@@ -91,7 +93,7 @@ def _from_smi(settings: MoleculesSettings) -> pd.DataFrame:
         lines = lines[1:]
     raw = [cells[0] for cells in lines]
     ids = [cells[1].strip() if len(cells) > 1 else str(i + 1) for i, cells in enumerate(lines)]
-    return _assemble(settings, [{} for _ in lines], ids, ids, raw, (None for _ in lines))
+    return _assemble(settings, {}, _texts(ids), _texts(ids), _texts(raw))
 
 
 def _from_sdf(settings: MoleculesSettings, report: Callable[[str], None]) -> pd.DataFrame:
@@ -101,9 +103,14 @@ def _from_sdf(settings: MoleculesSettings, report: Callable[[str], None]) -> pd.
     require_columns(settings.table, properties, _optional_columns(settings))
     ids = [entry.properties.get(settings.id_column) or entry.title for entry in entries]
     names = [entry.properties.get(settings.name_column or "") or entry.title or i for entry, i in zip(entries, ids)]
-    rows = [entry.properties for entry in entries]
-    raw = [entry.smiles or SDF_RAW.format(message=entry.message) for entry in entries]
-    return _assemble(settings, rows, ids, names, raw, (entry.molblock for entry in entries))
+    columns = {
+        column: _texts(entry.properties.get(column, "") for entry in entries)
+        for column in _optional_columns(settings).values()
+        if column is not None
+    }
+    raw = _texts(entry.smiles or SDF_RAW.format(message=entry.message) for entry in entries)
+    blocks = [entry.molblock for entry in entries]
+    return _assemble(settings, columns, _texts(ids), _texts(names), raw, blocks)
 
 
 def _optional_columns(settings: MoleculesSettings) -> dict[str, str | None]:
@@ -115,49 +122,55 @@ def _optional_columns(settings: MoleculesSettings) -> dict[str, str | None]:
     return columns
 
 
+def _texts(values: Iterable[str]) -> "pd.Series[str]":
+    return pd.Series(list(values), dtype="str")
+
+
 def _assemble(
-    settings: MoleculesSettings, rows: list[dict[str, str]], ids: Iterable[str], names: Iterable[str],
-    raw: Iterable[str], molblocks: Iterable[str | None],
+    settings: MoleculesSettings, columns: Mapping[str, "pd.Series[str]"], ids: "pd.Series[str]",
+    names: "pd.Series[str]", raw: "pd.Series[str]", molblocks: list[str | None] | None = None,
 ) -> pd.DataFrame:  # fmt: skip
-    columns: dict[str, object] = {
-        "row": range(1, len(rows) + 1),
-        "id": pd.Series(list(ids), dtype="str"),
-        "name": pd.Series(list(names), dtype="str"),
-        "raw": pd.Series(list(raw), dtype="str"),
-        "molblock": pd.Series(list(molblocks), dtype="object"),
-        "multiplicity": pd.array(_multiplicities(settings, rows), dtype="Int64"),
+    empty = pd.Series("", index=raw.index, dtype="str")
+    table = {
+        "row": pd.RangeIndex(1, len(raw) + 1),
+        "id": ids,
+        "name": names,
+        "raw": raw,
+        "molblock": pd.Series([None] * len(raw) if molblocks is None else molblocks, dtype="object"),
+        "multiplicity": _multiplicities(settings, columns.get(settings.multiplicity_column or "", empty)),
     }
-    for name, label in settings.labels.items():
-        columns[name] = pd.Series([row.get(label.column, "") for row in rows], dtype="str")
-    return pd.DataFrame(columns)
+    labels = {name: columns.get(label.column, empty) for name, label in settings.labels.items()}
+    return pd.DataFrame({**table, **labels})
 
 
-def _multiplicities(settings: MoleculesSettings, rows: list[dict[str, str]]) -> list[int | None]:
-    column = settings.multiplicity_column
-    texts = [row.get(column, "") if column else "" for row in rows]
-    for number, text in enumerate(texts, start=1):
+def _multiplicities(settings: MoleculesSettings, texts: "pd.Series[str]") -> "pd.Series[int]":
+    codes, values = pd.factorize(texts)
+    for code, text in enumerate(values):
         if text and not (text.isdecimal() and int(text) >= 1):
             raise DataFormatError(
                 "a multiplicity is not a positive whole number",
-                where=f"{settings.table}, data row {number}, column {column!r}",
+                where=f"{settings.table}, data row {int(np.argmax(codes == code)) + 1}, "
+                f"column {settings.multiplicity_column!r}",
                 seen=repr(text),
                 expected="2S+1 = 1, 2, 3, ..., or nothing",
             )
-    return [int(text) if text else None for text in texts]
+    known = pd.array([int(text) if text else None for text in values], dtype="Int64")
+    return pd.Series(known.take(codes), index=texts.index)
 
 
 def _check_ids(table: pd.DataFrame, path: Path) -> None:
-    first: dict[str, int] = {}
-    for row, name in zip(table["row"], table["id"], strict=True):
-        if not name:
-            raise DataFormatError(
-                "a molecule has no identifier", where=f"{path}, data row {row}", remedy="give it one of its own"
-            )
-        if name in first:
-            raise DataFormatError(
-                "two rows have the same identifier",
-                where=f"{path}, data rows {first[name]} and {row}",
-                seen=repr(name),
-                expected="an identifier of its own for each row",
-            )
-        first[name] = row
+    ids = table["id"]
+    missing = np.flatnonzero(ids == "")
+    repeated = np.flatnonzero(ids.duplicated())
+    if len(missing) and (not len(repeated) or missing[0] < repeated[0]):
+        raise DataFormatError(
+            "a molecule has no identifier", where=f"{path}, data row {missing[0] + 1}", remedy="give it one of its own"
+        )
+    if len(repeated):
+        name = ids.iloc[repeated[0]]
+        raise DataFormatError(
+            "two rows have the same identifier",
+            where=f"{path}, data rows {int(np.argmax(ids == name)) + 1} and {repeated[0] + 1}",
+            seen=repr(name),
+            expected="an identifier of its own for each row",
+        )

@@ -6,7 +6,9 @@ with `protonation: neutral`, protons are added or removed until no charge is lef
 stay as they were written: RDKit's `Cleanup` is not applied, because it cuts every metal bond.
 """
 
+import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from rdkit import Chem, rdBase
@@ -16,6 +18,10 @@ from rdkit.Chem.MolStandardize import rdMolStandardize
 from decar.errors import InputMoleculeError
 from decar.molecules.rdkit_log import complaint
 
+# Queries, not loops over atoms: a loop in Python costs as much as the InChI of a third of the molecule.
+PLACEHOLDER = Chem.MolFromSmarts("[#0]")
+CHARGED = Chem.MolFromSmarts("[!+0]")
+COUNTED = re.compile(r"([A-Z][a-z]?)(\d*)")  # an element of a formula, and how often
 MIXTURE_SHARE = 0.5  # a second organic component of at least this share of the parent's heavy atoms is no counter-ion
 
 
@@ -42,23 +48,33 @@ def standardise(
     `multiplicity` defaults to the lowest that the number of electrons allows: 1 for an even one, 2 for an odd one.
     Raises InputMoleculeError with the reason `unparsable`, `placeholder_atom` or `impossible_multiplicity`.
     """
+    return standardised(structure, protonation, multiplicity)[0]
+
+
+def standardised(
+    structure: str | Any, protonation: Literal["as_given", "neutral"], multiplicity: int | None = None
+) -> tuple[Parent, Any]:
+    """Return the parent (see `standardise`) and the RDKit molecule of its SMILES."""
     written = parse(structure) if isinstance(structure, str) else structure
     _refuse_placeholders(written, structure)
     fragment, num_fragments, removed, is_mixture = _largest_fragment(written)
     parent = _neutral(fragment) if protonation == "neutral" else fragment
     # Through SMILES, because this is what every later stage reads: centres that lost their meaning go now.
-    parent = parse(Chem.MolToSmiles(parent))
-    return Parent(
-        smiles=Chem.MolToSmiles(parent),
+    smiles = Chem.MolToSmiles(parent)
+    parent = parse(smiles)
+    final, formula = Chem.MolToSmiles(parent), rdMolDescriptors.CalcMolFormula(parent)
+    found = Parent(
+        smiles=final,
         charge=Chem.GetFormalCharge(parent),
-        multiplicity=_multiplicity(parent, multiplicity),
+        multiplicity=_multiplicity(parent, formula, multiplicity),
         num_heavy_atoms=parent.GetNumHeavyAtoms(),
-        formula=rdMolDescriptors.CalcMolFormula(parent),
+        formula=formula,
         num_fragments=num_fragments,
-        is_changed=num_fragments > 1 or _charges(fragment) != _charges(parent),
+        is_changed=num_fragments > 1 or _atoms_and_charges(fragment) != _atoms_and_charges(parent),
         is_mixture=is_mixture,
         removed=removed,
     )
+    return found, parent if final == smiles else parse(final)
 
 
 def parse(smiles: str) -> Any:
@@ -88,6 +104,8 @@ def _complaint(smiles: str) -> str:
 
 
 def _refuse_placeholders(molecule: Any, structure: object) -> None:
+    if not molecule.HasSubstructMatch(PLACEHOLDER):
+        return
     for atom in molecule.GetAtoms():
         if atom.GetAtomicNum() == 0:
             raise InputMoleculeError(
@@ -118,24 +136,35 @@ def _largest_fragment(molecule: Any) -> tuple[Any, int, tuple[str, ...], bool]:
 
 
 def _neutral(molecule: Any) -> Any:
-    if not any(_charges(molecule)):
+    if not molecule.HasSubstructMatch(CHARGED):
         return molecule
     with rdBase.BlockLogs():
         return rdMolStandardize.Uncharger().uncharge(molecule)
 
 
-def _charges(molecule: Any) -> list[int]:
-    return sorted(atom.GetFormalCharge() for atom in molecule.GetAtoms())
+def _atoms_and_charges(molecule: Any) -> tuple[int, list[int]]:
+    """Return the number of atoms, and the charges of those that have one, sorted."""
+    charged = molecule.GetSubstructMatches(CHARGED, maxMatches=molecule.GetNumAtoms())
+    return molecule.GetNumAtoms(), sorted(molecule.GetAtomWithIdx(i).GetFormalCharge() for (i,) in charged)
 
 
 def _has_carbon(molecule: Any) -> bool:
     return any(atom.GetAtomicNum() == 6 for atom in molecule.GetAtoms())
 
 
-def _multiplicity(molecule: Any, asked: int | None) -> int:
-    atoms = molecule.GetAtoms()
-    protons = sum(int(atom.GetAtomicNum()) + int(atom.GetTotalNumHs()) for atom in atoms)
-    num_electrons = protons - int(Chem.GetFormalCharge(molecule))
+@cache
+def _atomic_number(symbol: str) -> int:
+    return int(Chem.GetPeriodicTable().GetAtomicNumber(symbol))
+
+
+def num_protons(formula: str) -> int:
+    """Return the number of protons of a molecular formula (RDKit's, whose hydrogens include isotopes)."""
+    neutral = re.split("[+-]", formula, maxsplit=1)[0]
+    return sum(_atomic_number(symbol) * int(count or 1) for symbol, count in COUNTED.findall(neutral))
+
+
+def _multiplicity(molecule: Any, formula: str, asked: int | None) -> int:
+    num_electrons = num_protons(formula) - int(Chem.GetFormalCharge(molecule))
     lowest = 1 + num_electrons % 2
     if asked is None:
         return lowest

@@ -5,21 +5,21 @@ from pathlib import Path
 import pandas as pd
 
 from decar.config import MoleculesSettings
-from decar.molecules.labels import merge_labels
+from decar.molecules.labels import merge_keyed
 from decar.receipt import write_table
 
 
 def labels_of(settings: MoleculesSettings, index: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the labels of every molecule and the conflicts (see `merge_labels`) of a frozen index."""
     identified = index.loc[index["key"].notna()]
-    rows = [
-        {"id": row["id"], "property": name, "value": row[f"label:{name}"], "kind": label.kind, "unit": label.unit}
+    tables = [
+        identified.loc[identified[f"label:{name}"].notna(), ["id", "key"]].assign(
+            property=name, value=identified[f"label:{name}"], kind=label.kind, unit=label.unit
+        )
         for name, label in settings.labels.items()
-        for row in identified.to_dict("records")
-        if pd.notna(row[f"label:{name}"])
     ]
-    table = pd.DataFrame(rows, columns=["id", "property", "value", "kind", "unit"])
-    return merge_labels(table, dict(zip(identified["id"], identified["key"])), settings.on_conflict)
+    columns = ["id", "key", "property", "value", "kind", "unit"]
+    return merge_keyed(pd.concat(tables) if tables else pd.DataFrame(columns=columns), settings.on_conflict)
 
 
 def write_molecules(settings: MoleculesSettings, index: pd.DataFrame, output: Path) -> None:

@@ -1,13 +1,19 @@
 """Delimited text with a header line, and the errors that name the row or the column at fault."""
 
 import _csv
+import codecs
 import csv
-import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
+from typing import TextIO
+
+import pandas as pd
 
 from decar.errors import ConfigError, DataFormatError
+
+PIECE = 20_000  # rows that are Python objects at one time
 
 
 def read_text(path: Path) -> str:
@@ -19,39 +25,90 @@ def read_text(path: Path) -> str:
         return data.decode("latin-1")
 
 
-def read_csv(text: str, path: Path, delimiter: str = ",") -> tuple[list[str], list[dict[str, str]]]:
-    """Return header and rows of a CSV text; blank lines are skipped; raises DataFormatError for a ragged row."""
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        return _rows(lines, path, delimiter)
-    except csv.Error as error:
-        raise DataFormatError(
-            "the table cannot be read as delimited text",
-            where=f"{path}, line {lines.line_num}",
-            seen=str(error),
-            remedy="close every double quote, and double those inside a value",
-        ) from error
+def open_text(path: Path) -> TextIO:
+    """Open a text file that is UTF-8 (with or without a byte-order mark) or else Latin-1; line ends stay."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    encoding = "utf-8-sig"
+    with path.open("rb") as file:
+        try:
+            while piece := file.read(2**20):
+                decoder.decode(piece)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            encoding = "latin-1"
+    return path.open(encoding=encoding, newline="")
 
 
-def _rows(lines: "_csv.Reader", path: Path, delimiter: str) -> tuple[list[str], list[dict[str, str]]]:
+def read_columns(
+    path: Path, delimiter: str, choose: Callable[[list[str]], Iterable[str]]
+) -> dict[str, "pd.Series[str]"]:
+    """Return columns of a delimited text, stripped; blank lines are skipped.
+
+    `choose` is given the header and names the columns; the others are not kept. A million rows are never a million
+    Python objects. Raises DataFormatError for a ragged row.
+    """
+    with open_text(path) as file:
+        lines = csv.reader(file, delimiter=delimiter, strict=True)
+        try:
+            header = _header(lines, path)
+            columns = {name: header.index(name) for name in choose(header)}
+            pieces: dict[str, list[pd.Series[str]]] = {name: [pd.Series([], dtype="str")] for name in columns}
+            for rows in _pieces(lines, path, header, delimiter):
+                by_column = list(zip(*rows, strict=True))
+                for name, number in columns.items():
+                    pieces[name].append(pd.Series([cell.strip() for cell in by_column[number]], dtype="str"))
+        except csv.Error as error:
+            raise DataFormatError(
+                "the table cannot be read as delimited text",
+                where=f"{path}, line {lines.line_num}",
+                seen=str(error),
+                remedy="close every double quote, and double those inside a value",
+            ) from error
+    return {name: pd.concat(parts, ignore_index=True) for name, parts in pieces.items()}
+
+
+def _header(lines: "_csv.Reader", path: Path) -> list[str]:
     header = [name.strip() for name in next(lines, [])]
     if len(set(header)) < len(header):
         repeated = sorted({name for name in header if header.count(name) > 1})
         raise DataFormatError("a column stands twice in the header", where=path, seen=", ".join(map(repr, repeated)))
-    rows: list[dict[str, str]] = []
-    for cells in lines:
+    return header
+
+
+def _pieces(lines: "_csv.Reader", path: Path, header: list[str], delimiter: str) -> Iterator[list[list[str]]]:
+    """Yield the rows, many at a time; what is usual is checked for all of them together."""
+    num_rows = 0
+    while piece := list(_numbered(lines, PIECE)):
+        if {len(cells) for _, cells in piece} == {len(header)} and all(cells[0].strip() for _, cells in piece):
+            rows = [cells for _, cells in piece]
+        else:
+            rows = _checked(piece, num_rows, path, header, delimiter)
+        num_rows += len(rows)
+        if rows:
+            yield rows
+
+
+def _numbered(lines: "_csv.Reader", count: int) -> Iterator[tuple[int, list[str]]]:
+    return ((lines.line_num, cells) for cells in islice(lines, count))
+
+
+def _checked(
+    piece: list[tuple[int, list[str]]], num_rows: int, path: Path, header: list[str], delimiter: str
+) -> list[list[str]]:
+    rows: list[list[str]] = []
+    for line, cells in piece:
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(header):
             raise DataFormatError(
                 "a row has another number of cells than the header",
-                where=f"{path}, line {lines.line_num} (data row {len(rows) + 1})",
+                where=f"{path}, line {line} (data row {num_rows + len(rows) + 1})",
                 seen=f"{len(cells)} cells: {delimiter.join(cells)[:80]}",
                 expected=f"{len(header)} cells: {delimiter.join(header)[:80]}",
                 remedy="put values that contain the delimiter between double quotes",
             )
-        rows.append({name: cell.strip() for name, cell in zip(header, cells, strict=True)})
-    return header, rows
+        rows.append(cells)
+    return rows
 
 
 def require_columns(path: Path, existing: Iterable[str], wanted: Mapping[str, str | None]) -> None:

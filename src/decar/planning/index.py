@@ -1,113 +1,143 @@
 """The index of a study: every row of the user's table, identified. Only rows never seen before are standardised.
 
-Columns: `row` (1-based data row), `id`, `name`, `raw` (as written), `status` (`ok`, `failed` or `duplicate`), `reason`,
-`message`, `key`, `smiles`, `charge`, `multiplicity`, `inchikey`, `split_group`, `scaffold`, `num_heavy_atoms`,
-`molblock` (a geometry that the user brought), and `label:<property>` as numbers.
+Columns: `row` (1-based data row), `id`, `name`, `raw` (as written), `molblock` (a geometry that the user brought),
+`status` (`ok`, `failed` or `duplicate`), `reason`, `message`, `key`, `smiles`, `charge`, `multiplicity`, `inchikey`,
+`split_group`, `scaffold`, `num_heavy_atoms`, `formula` (Hill order, of the parent), and `label:<property>` as numbers.
+
+A table of a million rows is columns of half a gigabyte; as Python objects it would be several. So rows are read into
+columns, looked up as columns, and the index goes to its file a slice at a time.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
+from decar.atomic import atomic_path
 from decar.config import MoleculesSettings
-from decar.errors import InputMoleculeError
-from decar.molecules.identity import KEY_VERSION, identify
-from decar.molecules.labels import parse_labels
+from decar.molecules.identity import KEY_VERSION
+from decar.molecules.labels import label_values
 from decar.molecules.read import read_rows
-from decar.molecules.standardise import standardise
-from decar.receipt import read_table, write_table
+from decar.planning.identify import IDENTITY
+from decar.planning.known_rows import identified
+from decar.receipt import read_table
 from decar.stages import STAGE_VERSION, digest
 
-IDENTITY = (
-    "status", "reason", "message", "key", "smiles", "charge", "multiplicity", "inchikey", "split_group", "scaffold",
-    "num_heavy_atoms",
-)  # fmt: skip
+SLICE = 50_000  # rows of one row group of the file
 
 
-Row = Mapping[Any, Any]
+def write_index(
+    settings: MoleculesSettings, known: Path, output: Path, processes: int = 1,
+    report: Callable[[str], None] = lambda _: None, before_new: Callable[[], None] = lambda: None,
+) -> None:  # fmt: skip
+    """Read the table, identify every row and write the index `output`; `known` is a folder of rows seen before.
+
+    `before_new` is called before rows are identified that were not, which may take long.
+    """
+    rows = read_rows(settings, report)
+    values = {name: label_values(rows, name, label) for name, label in settings.labels.items()}
+    version = digest([settings.protonation, KEY_VERSION, STAGE_VERSION["molecules"], list(IDENTITY)])[:8]
+    given = pa.table(
+        {
+            "row": rows["row"],
+            "id": _text(rows["id"]),
+            "name": _text(rows["name"]),
+            "raw": _text(rows["raw"]),
+            "molblock": pa.chunked_array([pa.array(rows["molblock"], type=pa.large_string(), from_pandas=True)]),
+        }
+    )
+    multiplicity = pa.chunked_array([pa.array(rows["multiplicity"], type=pa.int32(), from_pandas=True)])
+    del rows
+    seen, places = identified(
+        known / version, given["raw"], multiplicity, settings.protonation, processes, report, before_new
+    )  # fmt: skip
+    pa.default_memory_pool().release_unused()
+    first = _first_of_key(seen.read(["key"])["key"], places)
+    del multiplicity
+    pa.default_memory_pool().release_unused()
+    table = seen.read(IDENTITY)
+    with atomic_path(output) as temporary:
+        writer = None
+        for start in range(0, len(places), SLICE):
+            part = slice(start, start + SLICE)
+            piece = _piece(given, table, places[part], first[part], start)
+            for name, column in values.items():
+                piece = piece.append_column(f"label:{name}", pa.array(column[part], from_pandas=True))
+            if writer is None:
+                writer = pq.ParquetWriter(
+                    temporary, piece.schema, compression="zstd",
+                    use_dictionary=["status", "reason", "message", "scaffold", "charge", "multiplicity"],
+                )  # fmt: skip
+            writer.write_table(piece)
+            pa.default_memory_pool().release_unused()
+        if writer is not None:
+            writer.close()
+    del given, table, places, first
+    pa.default_memory_pool().release_unused()
 
 
 def build_index(
-    settings: MoleculesSettings, cache: Path, report: Callable[[str], None] = lambda _: None
+    settings: MoleculesSettings, known: Path, report: Callable[[str], None] = lambda _: None
 ) -> pd.DataFrame:
-    """Read the table and identify every row; `cache` is a Parquet file of rows identified before (made if absent)."""
-    rows = read_rows(settings, report)
-    labels = parse_labels(rows, settings.labels)
-    hashes = [_row_hash(settings, row) for row in rows.to_dict("records")]
-    known = _known(cache)
-    new = {row_hash: row for row_hash, row in zip(hashes, rows.to_dict("records")) if row_hash not in known}
-    if new:
-        known |= {row_hash: identify_row(settings, row) for row_hash, row in new.items()}
-        write_table(cache, pd.DataFrame([{"row_hash": name, **known[name]} for name in sorted(known)]))
-    identity = pd.DataFrame([known[name] for name in hashes], columns=list(IDENTITY))
-    index = pd.concat([rows[["row", "id", "name", "raw", "molblock"]].reset_index(drop=True), identity], axis=1)
-    for name in settings.labels:
-        values = labels.loc[labels["property"] == name].set_index("id")["value"]
-        index[f"label:{name}"] = index["id"].map(values).astype(float)
-    return _mark_duplicates(index)
+    """Return the index as one table in memory, for a look at a row of it."""
+    with TemporaryDirectory() as folder:
+        write_index(settings, known, Path(folder) / "index.parquet", report=report)
+        return read_table(Path(folder) / "index.parquet")
 
 
-def identify_row(settings: MoleculesSettings, row: Row) -> dict[Any, Any]:
-    """Standardise and identify one row; a chemistry error becomes a row of status `failed`."""
-    try:
-        parent = standardise(str(row["raw"]), settings.protonation, _multiplicity(row))
-        identity = identify(parent)
-    except InputMoleculeError as error:
-        return {**dict.fromkeys(IDENTITY), "status": "failed", "reason": error.reason, "message": str(error)}
-    return {
-        "status": "ok",
-        "reason": None,
-        "message": None,
-        "key": identity.key,
-        "smiles": parent.smiles,
-        "charge": parent.charge,
-        "multiplicity": parent.multiplicity,
-        "inchikey": identity.inchikey,
-        "split_group": identity.split_group,
-        "scaffold": identity.scaffold,
-        "num_heavy_atoms": parent.num_heavy_atoms,
-    }
+def _text(column: "pd.Series[Any]") -> pa.ChunkedArray:
+    array = pa.array(column, type=pa.large_string(), from_pandas=True)
+    return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
 
 
-def _multiplicity(row: Row) -> int | None:
-    value: Any = row["multiplicity"]
-    return None if pd.isna(value) else int(value)
+def _first_of_key(keys: pa.ChunkedArray, places: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Return for each row the number of the first row of the same molecule; its own where it has no key."""
+    codes = pc.index_in(keys, value_set=pc.unique(keys.drop_null())).combine_chunks()
+    code = np.asarray(pc.fill_null(codes, -1))[places]
+    own = np.arange(len(places))
+    sound = np.flatnonzero(code >= 0)
+    _, first, inverse = np.unique(code[sound], return_index=True, return_inverse=True)
+    own[sound] = sound[first][inverse]
+    return own
 
 
-def _row_hash(settings: MoleculesSettings, row: Row) -> str:
-    return digest(
-        [
-            str(row["raw"]),
-            row["molblock"] if isinstance(row["molblock"], str) else None,
-            _multiplicity(row),
-            settings.protonation,
-            KEY_VERSION,
-            STAGE_VERSION["molecules"],
-        ]
-    )
+def _piece(
+    given: pa.Table, known: pa.Table, places: "np.ndarray[Any, Any]", first: "np.ndarray[Any, Any]", start: int
+) -> pa.Table:
+    """Return some rows of the index; every later row of one key is a duplicate of the first; its labels still count."""
+    piece = given.slice(start, len(places))
+    identity = known.select(IDENTITY).take(pa.array(places))
+    repeated = np.flatnonzero(first != np.arange(start, start + len(places)))
+    if len(repeated):
+        mask = np.zeros(len(places), dtype=bool)
+        mask[repeated] = True
+        originals = given.select(["row", "id"]).take(pa.array(first[repeated])).to_pylist()
+        messages = [f"the same molecule as row {original['row']} (id {original['id']})" for original in originals]
+        for name, texts in (("status", ["duplicate"]), ("reason", ["duplicate"]), ("message", messages)):
+            column = identity[name].combine_chunks()
+            filled = pa.array(texts * (len(repeated) // len(texts)), type=pa.string())
+            place = identity.schema.get_field_index(name)
+            identity = identity.set_column(place, name, pc.replace_with_mask(column, pa.array(mask), filled))
+    for name in IDENTITY:
+        piece = piece.append_column(name, identity[name])
+    return piece
 
 
-def _known(cache: Path) -> dict[str, dict[Any, Any]]:
-    if not cache.exists():
-        return {}
-    table = read_table(cache).astype(object)
-    table = table.where(table.notna(), None)
-    return {str(row.pop("row_hash")): row for row in table.to_dict("records")}
+def read_sound(index: Path, columns: list[str], sort_by: str = "key") -> pa.Table:
+    """Read columns of the molecules of an index (rows of status `ok`), sorted by one of them."""
+    table = pq.read_table(index, columns=[*columns, "status"])
+    sound = pc.indices_nonzero(pc.equal(table["status"], "ok"))
+    order = pc.take(sound, pc.sort_indices(table[sort_by].take(sound)))
+    return table.select(columns).take(order)
 
 
-def _mark_duplicates(index: pd.DataFrame) -> pd.DataFrame:
-    """Mark every later row of one key as a duplicate of the first; its labels still count."""
-    first: dict[str, tuple[int, str]] = {}
-    for position, row in index.iterrows():
-        if row["status"] != "ok":
-            continue
-        if row["key"] in first:
-            number, identifier = first[row["key"]]
-            index.loc[position, ["status", "reason", "message"]] = [
-                "duplicate", "duplicate", f"the same molecule as row {number} (id {identifier})",
-            ]  # fmt: skip
-        else:
-            first[row["key"]] = (row["row"], row["id"])
-    return index
+def count_status(index: Path) -> dict[str, int]:
+    """Return how many rows of an index have each status, the most frequent first."""
+    counts = pc.value_counts(pq.read_table(index, columns=["status"])["status"]).to_pylist()
+    return {entry["values"]: entry["counts"] for entry in sorted(counts, key=lambda entry: -entry["counts"])}

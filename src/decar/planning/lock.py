@@ -5,6 +5,8 @@ anything after a crash. Snakemake's own lock, which stays behind, is therefore s
 """
 
 import fcntl
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -25,3 +27,20 @@ def lock_study(folder: Path) -> None:
             "another run of this study is going on", where=folder, remedy="wait for it to end, or stop it"
         ) from error
     _held.append(file)
+
+
+@contextmanager
+def held(folders: Iterable[Path], what: str) -> Iterator[None]:
+    """Hold the locks of these folders (studies, or a store) while the block runs.
+
+    Raises ConfigError, with `what` is going on there, when another process holds one of them.
+    """
+    with ExitStack() as stack:
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context((folder / ".lock").open("a", encoding="utf-8"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConfigError(what, where=folder, remedy="wait for it to end, or stop it") from error
+        yield

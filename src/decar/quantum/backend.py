@@ -93,12 +93,30 @@ class Backend(Protocol):
         ...
 
 
+def check_quantum(settings: QuantumSettings) -> None:
+    """Raise ConfigError where the level of a study does not exist, or its engine cannot obey it; runs no engine."""
+    level = Level.from_settings(settings)
+    if settings.backend == "psi4":
+        from decar.quantum.psi4_job import check_level  # noqa: PLC0415 - an engine is imported only when asked for
+
+        check_level(level)
+
+
 def get_backend(settings: QuantumSettings, num_threads: int = 1) -> Backend:
     """Return the engine of a study, ready to run; raises BackendUnavailableError with the install line."""
+    backend: Backend
     # An engine is imported only when it is asked for: the others need not be installed.
-    from decar.quantum.pyscf_backend import PyscfBackend  # noqa: PLC0415
+    if settings.backend == "psi4":
+        from decar.quantum.psi4_backend import Psi4Backend  # noqa: PLC0415
 
-    backend: Backend = {"pyscf": PyscfBackend}[settings.backend](num_threads)
+        backend = Psi4Backend(
+            num_threads, command=settings.psi4_command, scratch=settings.scratch,
+            time_limit_minutes=settings.time_limit_minutes,
+        )  # fmt: skip
+    else:
+        from decar.quantum.pyscf_backend import PyscfBackend  # noqa: PLC0415
+
+        backend = PyscfBackend(num_threads)
     reason = backend.availability()
     if reason is not None:
         raise BackendUnavailableError(f"{backend.name} cannot run", seen=reason)

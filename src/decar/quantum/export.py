@@ -22,7 +22,7 @@ from decar.quantum.wavefunction import Floats, Wavefunction
 __all__ = ["export_fchk", "export_molden", "export_qcschema", "to_iodata"]
 
 
-def _conventions(highest: int) -> dict[tuple[int, str], list[str]]:
+def conventions(highest: int) -> dict[tuple[int, str], list[str]]:
     """Return iodata's names of the functions of each shell in the order of a record."""
     names: dict[tuple[int, str], list[str]] = {}
     for momentum in range(highest + 1):
@@ -42,7 +42,7 @@ def to_iodata(wavefunction: Wavefunction) -> Any:
     ):
         kind = "p" if momentum >= 2 and not basis.is_cartesian else "c"
         shells.append(Shell(int(atom), [int(momentum)], [kind], exponents, coefficients[:, None]))
-    conventions = _conventions(int(basis.angular_momentum.max()))
+    named = conventions(int(basis.angular_momentum.max()))
     return IOData(
         title=str(wavefunction.level.get("label", "decar")),
         atnums=wavefunction.atomic_numbers.astype(int),
@@ -52,7 +52,7 @@ def to_iodata(wavefunction: Wavefunction) -> Any:
         lot=str(wavefunction.level.get("method", "")),
         obasis_name=str(wavefunction.level.get("basis", "")),
         run_type="energy",
-        obasis=MolecularBasis(shells, conventions, "L2"),
+        obasis=MolecularBasis(shells, named, "L2"),
         mo=_orbitals(wavefunction, function_norms(basis)),
     )
 

@@ -6,11 +6,12 @@ own names (doi 10.1016/j.softx.2017.11.002), beside the fitting basis, the kind 
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 from decar.config import QuantumSettings
-from decar.errors import ConfigError
+from decar.errors import ConfigError, DataFormatError
 
 # Exchange and correlation as libxc names them; `None` is Hartree-Fock. b3lyp is Gaussian's form (VWN-RPA), which PySCF
 # and Psi4 also call b3lyp; b3lyp5 is the other one.
@@ -57,6 +58,31 @@ class Level:
             settings.cartesian, settings.quadrature_level, settings.convergence_hartree, settings.max_cycles,
             settings.solvent_dielectric,
         )  # fmt: skip
+
+    @classmethod
+    def from_metadata(cls, stated: Mapping[str, Any]) -> Self:
+        """Return the level that a record states, with the usual number of cycles.
+
+        Raises DataFormatError where the statement is not whole, or contradicts itself.
+        """
+        try:
+            solvent = stated["solvent"]
+            settings = QuantumSettings(
+                method=stated["method"], basis=stated["basis"], fitting_basis=stated["fitting_basis"],
+                cartesian=stated["is_cartesian"], quadrature_level=stated["quadrature_level"],
+                convergence_hartree=stated["convergence_hartree"],
+                solvent_dielectric=None if solvent is None else solvent["dielectric"],
+            )  # fmt: skip
+            level, functional = cls.from_settings(settings), stated["functional"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataFormatError(
+                "the level of theory is not stated whole", seen=dict(stated), expected="what `Level.to_metadata` states"
+            ) from error
+        if functional != level.functional:
+            raise DataFormatError(
+                f"the method {level.method} is another functional", seen=functional, expected=level.functional
+            )
+        return level
 
     @property
     def label(self) -> str:

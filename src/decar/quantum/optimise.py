@@ -3,10 +3,11 @@
 Each conformer goes through `optimise.methods` in order. A conformer whose bonds or stereochemistry are no longer those
 of the SMILES, or that does not converge, is dropped with its reason; the molecule fails, with the first reason, when
 none is left. Conformers that became one (heavy-atom RMSD below `conformers.rmsd_angstrom`) are kept once. A geometry
-that the user brought is checked and passed through untouched.
+that the user brought is checked and passed through untouched. A DFT optimisation that was cut off goes on from the best
+geometry that it had reached (`decar.quantum.optimise_progress`).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,8 @@ from decar.molecules.rmsd import distinct, heavy_atom_symmetries
 from decar.provenance import provenance
 from decar.quantum.connectivity import check_connectivity
 from decar.quantum.frame import principal_axes
-from decar.quantum.geometric_driver import optimise_geometry
+from decar.quantum.geometric_driver import Step, optimise_geometry
+from decar.quantum.optimise_progress import Progress, ProgressFile, progress_files
 from decar.quantum.surfaces import surface_of
 from decar.record import Record
 
@@ -59,46 +61,83 @@ def compute(study: Study, molecule: Molecule, recipe: str, parent: Record | None
         return _passed_through(molecule, recipe, parent)
     graph = molecular_graph(molecule.smiles)
     start: Floats = parent.arrays["geometry_bohr"]
+    files = progress_files(study.store, recipe, study.optimise.methods, len(start))
     survivors: list[Optimised] = []
     failures: list[tuple[int, ChemistryError]] = []
     for index, geometry in enumerate(start):
-        energy = float(parent.arrays["energy_hartree"][index])
+        begin = Progress(geometry, float(parent.arrays["energy_hartree"][index]))
         try:
-            survivors.append(_optimise_one(study, molecule, graph, geometry, energy, index))
+            survivors.append(_optimise_one(study, molecule, graph, begin, index, files[index]))
         except ChemistryError as error:
             failures.append((index, error))
+    # Any other error (time, memory, disk) leaves the files to the run that comes after it.
+    for file in files:
+        file.remove()
     if not survivors:
         raise failures[0][1]
     kept = _merged(study, graph, survivors)
     dropped = [{"conformer": index, "reason": error.reason, "message": str(error)} for index, error in failures]
-    return _record(study.optimise, recipe, parent, graph, kept, len(survivors) - len(kept), dropped)
+    record = _record(study.optimise, recipe, parent, graph, kept, len(survivors) - len(kept), dropped)
+    return replace(record, provenance={**record.provenance, **_engine(study)})
+
+
+def _engine(study: Study) -> dict[str, Any]:
+    """Return the engine of a density-functional optimisation and its versions; nothing where none took part."""
+    if "dft" not in study.optimise.methods:
+        return {}
+    from decar.quantum.backend import get_backend  # noqa: PLC0415 - force fields and GFN2 need no engine
+
+    backend = get_backend(study.quantum)
+    return {"engine": {"name": backend.name, "versions": backend.version()}}
 
 
 def _optimise_one(
-    study: Study, molecule: Molecule, graph: Chem.Mol, geometry: Floats, energy: float, index: int
+    study: Study, molecule: Molecule, graph: Chem.Mol, begin: Progress, index: int, file: ProgressFile
 ) -> Optimised:
-    settings = study.optimise
     atomic_numbers = atomic_numbers_of(graph)
-    steps: list[dict[str, Any]] = []
-    check_geometry(graph, geometry)  # a start that is already another molecule would cost hundreds of steps
-    for method in settings.methods:
-        surface = surface_of(method, study, graph, geometry, molecule.charge, molecule.multiplicity)
-        result = optimise_geometry(
-            surface, atomic_numbers, geometry, convergence=settings.convergence, max_steps=settings.max_steps
-        )
-        geometry, energy = result.geometry_bohr, result.energy_hartree
-        steps.append(
-            {
-                "method": method,
-                "num_steps": result.num_steps,
-                "coordinates": result.coordinates,
-                "trajectory_hartree": list(result.trajectory_hartree),
-            }
-        )
-        check_geometry(graph, geometry)
-    if settings.frame == "principal_axes":
+    progress = file.load() or begin
+    check_geometry(graph, begin.geometry_bohr)  # a start that is already another molecule would cost hundreds of steps
+    for method in study.optimise.methods[len(progress.steps) :]:
+        progress = _follow(method, study, molecule, graph, progress, file)
+        check_geometry(graph, progress.geometry_bohr)
+        file.save(progress)
+    geometry = progress.geometry_bohr
+    if study.optimise.frame == "principal_axes":
         geometry = principal_axes(atomic_numbers, geometry)
-    return Optimised(geometry, energy, index, steps)
+    return Optimised(geometry, progress.energy_hartree, index, progress.steps)
+
+
+def _follow(
+    method: str, study: Study, molecule: Molecule, graph: Chem.Mol, progress: Progress, file: ProgressFile
+) -> Progress:
+    """Return the progress after one more method of the chain, from where an earlier run of it came to, if any."""
+    settings, before = study.optimise, list(progress.trajectory_hartree)
+    resumed_at = [*progress.resumed_at, len(before)] if before else []
+    surface = surface_of(method, study, graph, progress.geometry_bohr, molecule.charge, molecule.multiplicity)
+    best = (progress.energy_hartree if before else np.inf, progress.geometry_bohr)
+    trajectory = list(before)
+
+    def keep(step: Step) -> None:
+        nonlocal best
+        trajectory.append(step.energy_hartree)
+        if step.energy_hartree <= best[0]:
+            best = (step.energy_hartree, step.geometry_bohr)
+        if method == "dft":
+            file.save(Progress(best[1], best[0], progress.steps, trajectory, resumed_at))
+
+    result = optimise_geometry(
+        surface, atomic_numbers_of(graph), progress.geometry_bohr, convergence=settings.convergence,
+        max_steps=max(1, settings.max_steps - len(before)), on_step=keep,
+    )  # fmt: skip
+    row: dict[str, Any] = {
+        "method": method,
+        "num_steps": len(trajectory) - 1,
+        "coordinates": result.coordinates,
+        "trajectory_hartree": trajectory,
+    }
+    if resumed_at:
+        row["resumed_at"] = resumed_at
+    return Progress(result.geometry_bohr, result.energy_hartree, [*progress.steps, row])
 
 
 def check_geometry(graph: Chem.Mol, geometry_bohr: Floats) -> None:

@@ -18,10 +18,10 @@ from decar.quantum.wavefunction import Floats, Wavefunction
 def solve(system: System, level: Level, max_memory_mb: int) -> Solution:
     """Return the converged PySCF mean-field object and how it was reached."""
     mole = build_mole(system, level, max_memory_mb)
-    fitting = _mean_field(mole, level)  # its fitted integrals serve every attempt
+    fitting = mean_field(mole, level)  # its fitted integrals serve every attempt
 
     def make() -> Any:
-        mf = _mean_field(mole, level)
+        mf = mean_field(mole, level)
         if level.fitting_basis is not None:
             mf.with_df = fitting.with_df
         return mf
@@ -29,13 +29,18 @@ def solve(system: System, level: Level, max_memory_mb: int) -> Solution:
     return climb(make, level.quadrature_level)
 
 
-def _mean_field(mole: Any, level: Level) -> Any:
-    is_restricted = mole.spin == 0
+def mean_field(mole: Any, level: Level, is_restricted: bool | None = None) -> Any:
+    """Return PySCF's object of a level, not yet run: the one place where a level becomes settings of PySCF.
+
+    Singlets are restricted unless `is_restricted` says otherwise.
+    """
+    if is_restricted is None:
+        is_restricted = mole.spin == 0
     if level.functional is None:
         mf = scf.RHF(mole) if is_restricted else scf.UHF(mole)
     else:
         mf = dft.RKS(mole) if is_restricted else dft.UKS(mole)
-        mf.xc = _known(level.functional)
+        mf.xc = known_functional(level.functional)
     mf.verbose = 0
     mf.chkfile = None
     mf._chkfile = None  # the last reference to PySCF's temporary file: it is removed here
@@ -50,7 +55,8 @@ def _mean_field(mole: Any, level: Level) -> Any:
     return mf
 
 
-def _known(functional: str) -> str:
+def known_functional(functional: str) -> str:
+    """Return the functional; raises ConfigError where libxc has no such name."""
     try:
         dft.libxc.parse_xc(functional)
     except (KeyError, ValueError) as error:
@@ -62,7 +68,11 @@ def _known(functional: str) -> str:
 
 def wavefunction(system: System, level: Level, max_memory_mb: int) -> Wavefunction:
     """Return the wavefunction of a single point with its quality figures."""
-    solution = solve(system, level, max_memory_mb)
+    return wavefunction_of(solve(system, level, max_memory_mb), system, level)
+
+
+def wavefunction_of(solution: Solution, system: System, level: Level) -> Wavefunction:
+    """Return the wavefunction of a converged mean-field object, whichever program found its orbitals."""
     mf = solution.mf
     spins = [(mf.mo_coeff, mf.mo_occ, mf.mo_energy)]
     if np.ndim(mf.mo_occ) == 2:

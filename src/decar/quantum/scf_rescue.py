@@ -65,7 +65,7 @@ def solve(make: Callable[[], Any], quadrature_level: int) -> Solution:
         attempts.append(attempt)
         if mf.converged:
             solution = Solution(mf, attempts, count)
-            if _needs_analysis(mf):
+            if needs_analysis(mf):
                 _descend(solution, quadrature_level)
             return solution
     raise ConvergenceError(
@@ -130,7 +130,8 @@ def gap_hartree(mf: Any) -> float | None:
     return float(energies[occupations == 0].min() - energies[occupations > 0].max())
 
 
-def _needs_analysis(mf: Any) -> bool:
+def needs_analysis(mf: Any) -> bool:
+    """Return whether a determinant may well be a saddle point: open shells, or a small gap."""
     occupations = np.atleast_2d(mf.mo_occ)
     num_rotations = sum(int((spin > 0).sum()) * int((spin == 0).sum()) for spin in occupations)
     gap = gap_hartree(mf)
@@ -142,7 +143,7 @@ def _descend(solution: Solution, quadrature_level: int) -> None:
     """Follow internal instabilities downhill, each a recorded attempt, and note whether the last solution is stable."""
     mf = solution.mf
     for _ in range(MAX_DESCENTS):
-        orbitals = _analyse(solution)
+        orbitals = analyse(solution)
         if solution.is_stable:
             return
         before = {name: getattr(mf, name) for name in STATE}
@@ -154,10 +155,10 @@ def _descend(solution: Solution, quadrature_level: int) -> None:
                 setattr(mf, name, value)
             return
         solution.num_electrons = count
-    _analyse(solution)
+    analyse(solution)
 
 
-def _analyse(solution: Solution) -> Any:
+def analyse(solution: Solution) -> Any:
     """Note the stability of a solution; return orbitals turned along the lowest rotation of its own kind.
 
     The sign of an eigenvalue of the Hessian needs no fine quadrature.

@@ -19,7 +19,7 @@ from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Stra
 from decar.config import ModelSettings, Study
 from decar.dataset.statistics import load_normalisation
 from decar.dataset.torch_dataset import ShardDataset
-from decar.errors import ConfigError, DataFormatError
+from decar.errors import BackendUnavailableError, ConfigError, DataFormatError
 from decar.models.package import save_package
 from decar.models.published import PublishedNetwork
 from decar.provenance import provenance
@@ -62,7 +62,8 @@ def train(
     metrics.csv (a row an epoch), checkpoints/{last,best}.ckpt, predictions.parquet (every labelled molecule of the
     fold, by the best checkpoint), model/ (the package). Where checkpoints/last.ckpt is found, training goes on after
     its epoch. With `world_size` > 1 the function runs in each process that torchrun started, on `num_nodes` machines;
-    only the first one writes. The number of CPU threads of this process is set to `training.threads`.
+    only the first one writes; NCCL joins them where training.gpus_per_node is not 0, gloo
+    elsewhere. The number of CPU threads of this process is set to `training.threads`.
     Raises ConfigError for a fold without both classes in training.
     """
     settings = study.training.models[model_name]
@@ -144,7 +145,7 @@ def _spacing(dataset: ShardDataset) -> float:
 
 
 def _trainer(study: Study, world_size: int, num_nodes: int, show_progress: bool, callbacks: list[Callback]) -> Trainer:
-    has_gpu = torch.cuda.is_available()
+    has_gpu = _wants_gpus(study, world_size // num_nodes)
     strategy: Strategy
     if world_size > 1:
         backend = "nccl" if has_gpu else "gloo"
@@ -171,6 +172,20 @@ def _trainer(study: Study, world_size: int, num_nodes: int, show_progress: bool,
         reload_dataloaders_every_n_epochs=1,
         deterministic="warn" if has_gpu else None,
     )
+
+
+def _wants_gpus(study: Study, processes: int) -> bool:
+    """Return whether the study trains on GPUs; a card that was asked for and is not there is an error, not slowness."""
+    wanted = study.training.gpus_per_node > 0
+    found = torch.cuda.device_count() if wanted else 0
+    if wanted and found < processes:
+        raise BackendUnavailableError(
+            "a training process has no GPU", where="training.gpus_per_node", seen=f"{found} that torch can use",
+            expected=f"{processes} on this node",
+            remedy="install a CUDA build of torch (decar doctor shows what it finds) and ask for a partition with GPUs,"
+            " or set gpus_per_node: 0 to train on CPU",
+        )  # fmt: skip
+    return wanted
 
 
 def _fit(

@@ -4,7 +4,7 @@ from decar.config import QuantumSettings
 from decar.quantum.backend import get_backend
 
 
-@pytest.fixture(params=["pyscf"], scope="session")
+@pytest.fixture(params=["pyscf", pytest.param("psi4", marks=pytest.mark.psi4)], scope="session")
 def backend(request):
     """Each engine in turn; one that is not installed is skipped with its install line."""
     from decar.errors import BackendUnavailableError

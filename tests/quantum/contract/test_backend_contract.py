@@ -11,7 +11,19 @@ from decar.quantum.backend import System
 from decar.quantum.record_checks import check_wavefunction
 from decar.units import DEBYE_PER_E_BOHR
 from tests.quantum.reference import points_around, record_density
-from tests.quantum.systems import CYANO, HELIUM, HYDROGEN, HYDROXIDE, OXYGEN, WATER, level, system
+from tests.quantum.systems import (
+    AMMONIUM,
+    CYANO,
+    HELIUM,
+    HYDROGEN,
+    HYDROGEN_CHLORIDE,
+    HYDROGEN_SULFIDE,
+    HYDROXIDE,
+    OXYGEN,
+    WATER,
+    level,
+    system,
+)
 
 
 def rotation(seed=3):
@@ -98,6 +110,26 @@ def test_open_shells_and_ions(backend, molecule):
         assert found.quality["is_stable"] is True
         assert found.alpha_occupations.sum() - found.beta_occupations.sum() == molecule.multiplicity - 1
     assert found.quality["gap_hartree"] > 0.1
+
+
+@pytest.mark.parametrize(
+    ("molecule", "energy"), [(HYDROGEN_CHLORIDE, -460.05998), (AMMONIUM, -56.53077)], ids=["halogen", "cation"]
+)
+def test_split_valence_energies_of_the_literature(backend, molecule, energy):
+    # HF/6-31G* at its own minimum: Hehre, Radom, Schleyer and Pople, Ab Initio Molecular Orbital Theory (1986).
+    found = backend.single_point(molecule, level(basis="6-31g*", fitting_basis=None))
+    check_wavefunction(found)
+    assert found.energy_hartree == pytest.approx(energy, abs=6e-5)
+
+
+@pytest.mark.parametrize("is_cartesian", [True, False])
+def test_third_row_with_both_kinds_of_d_functions(backend, is_cartesian):
+    found = backend.single_point(HYDROGEN_SULFIDE, level(method="pbe", basis="6-31g*", cartesian=is_cartesian))
+    check_wavefunction(found)
+    assert found.basis.num_functions == (19 if is_cartesian else 18) + 2 * 2
+    places = points_around(found.geometry_bohr, 50)
+    mirrored = places * np.array([1.0, -1.0, 1.0])  # the hydrogens change places
+    assert np.allclose(record_density(found, places), record_density(found, mirrored), rtol=1e-3, atol=1e-6)
 
 
 def test_the_fitting_basis_holds_for_heavy_halogens(backend):

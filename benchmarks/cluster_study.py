@@ -1,0 +1,203 @@
+"""Run a study on the virtual SLURM cluster of the tests, and keep what was seen of it.
+
+    python benchmarks/cluster_study.py run FOLDER --backend pyscf --output docs/slurm
+    python benchmarks/cluster_study.py compare FOLDER --output docs/slurm
+
+`run` lays FOLDER out like the repository (links to workflow/, slurm, examples/; a copy of config.yaml with another
+quantum.backend) and types `snakemake --profile slurm` in it. It writes run-<backend>.md (the jobs by rule and node, the
+moment of `squeue` with the most jobs on the most nodes, the end of Snakemake's log) and jobs-<backend>.csv. The second
+engine, run in the same FOLDER, finds the geometries of the first. `compare` writes records.csv and records.md: the
+wavefunction records of both engines, molecule by molecule.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.slurm.cluster import CPUS, MEMORY_MB, NUM_NODES, Cluster  # noqa: E402  the tests are no installed package
+
+from decar.planning.plan import load_plan, read_index  # noqa: E402
+from decar.quantum.record_checks import compare  # noqa: E402
+from decar.quantum.wavefunction import Wavefunction  # noqa: E402
+from decar.receipt import read_receipts  # noqa: E402
+from decar.store import Store  # noqa: E402
+
+LINKS = ("workflow", "slurm", "examples")
+TOP = "%.6i %.9P %.30k %.8T %.6M %.3C %.7m %N"
+
+
+def lay_out(folder: Path, backend: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in LINKS:
+        if not (folder / name).exists():
+            (folder / name).symlink_to(ROOT / name)
+    study = yaml.safe_load((ROOT / "config.yaml").read_text())
+    study["quantum"]["backend"] = backend
+    # A SLURM job costs Snakemake five seconds of a processor, so molecules go four at a time.
+    study["workflow"]["batch_size"] = 4
+    (folder / "config.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+
+
+def run(folder: Path, backend: str, output: Path) -> None:
+    lay_out(folder, backend)
+    with tempfile.TemporaryDirectory(prefix="decar-slurm-") as place:
+        cluster = Cluster(Path(place))
+        try:
+            cluster.start()
+            start = time.monotonic()
+            log = folder / f"snakemake-{backend}.log"
+            with log.open("w") as stream:
+                # The node's own code, whatever is installed: the sources beside this script.
+                environment = {**cluster.environment(), "PYTHONPATH": str(ROOT / "src")}
+                process = subprocess.Popen(
+                    ["snakemake", "--profile", "slurm", "--slurm-init-seconds-before-status-checks", "2"],
+                    cwd=folder, env=environment, stdout=stream, stderr=stream,
+                )  # fmt: skip
+                busiest = watch(cluster, process)
+            seconds = time.monotonic() - start
+            jobs = finished_jobs(cluster)
+        finally:
+            cluster.stop()
+    output.mkdir(parents=True, exist_ok=True)
+    jobs.to_csv(output / f"jobs-{backend}.csv", index=False)
+    (output / f"run-{backend}.md").write_text(report(backend, process.returncode, seconds, jobs, busiest, log))
+
+
+def watch(cluster: Cluster, process: subprocess.Popen[bytes]) -> str:
+    """Return the output of squeue at the moment when the most nodes, and then the most jobs, were at work."""
+    best, busiest = (0, 0), ""
+    while process.poll() is None:
+        running = cluster.running()
+        now = (len({job["nodes"] for job in running}), len(running))
+        if now > best:
+            best, busiest = now, cluster.client("squeue", "--states=RUNNING", f"--format={TOP}").stdout
+        time.sleep(1)
+    return busiest
+
+
+def finished_jobs(cluster: Cluster) -> pd.DataFrame:
+    lines = cluster.client("squeue", "--states=all", "--noheader", "--format=%i|%T|%N|%S|%e|%k").stdout.splitlines()
+    table = pd.DataFrame([line.split("|") for line in lines], columns=["id", "state", "node", "start", "end", "rule"])
+    # A comment is `rule_<name>_wildcards_<values>`.
+    table["rule"] = table["rule"].str.removeprefix("rule_").str.split("_wildcards_").str[0]
+    table["seconds"] = (pd.to_datetime(table["end"]) - pd.to_datetime(table["start"])).dt.total_seconds()
+    return table
+
+
+def report(backend: str, code: int, seconds: float, jobs: pd.DataFrame, busiest: str, log: Path) -> str:
+    groups = jobs.groupby("rule", sort=False)
+    rows = pd.DataFrame(
+        {
+            "jobs": groups.size(),
+            "completed": groups["state"].agg(lambda states: (states == "COMPLETED").sum()),
+            "nodes": groups["node"].agg(lambda nodes: ", ".join(sorted(set(nodes)))),
+            "median seconds": groups["seconds"].median().round(0).astype(int),
+        }
+    )
+    lines = ["| rule | " + " | ".join(rows.columns) + " |", "|---" * (len(rows.columns) + 1) + "|"]
+    lines += [f"| {name} | " + " | ".join(map(str, row)) + " |" for name, row in zip(rows.index, rows.to_numpy())]
+    tail = "\n".join(log.read_text().strip().splitlines()[-6:]).replace(str(log.parent), ".")
+    return (
+        f"# The example study on a SLURM cluster: {backend}\n\n"
+        f"`snakemake --profile slurm` with config.yaml and `quantum.backend: {backend}` on {NUM_NODES} virtual nodes "
+        f"({CPUS} CPUs, {MEMORY_MB} MB each) of one machine with {os.cpu_count()} cores, shared with other work at the "
+        f"time. Exit code {code} after {seconds / 60:.1f} minutes; {len(jobs)} SLURM jobs. Written by\n"
+        f"`python benchmarks/cluster_study.py run FOLDER --backend {backend} --output docs/slurm`.\n\n"
+        + "\n".join(lines)
+        + f"\n\nThe moment of `squeue` with the most jobs on the most nodes:\n\n```\n{busiest.rstrip()}\n```\n\n"
+        f"The end of Snakemake's log:\n\n```\n{tail}\n```\n"
+    )
+
+
+def compare_records(folder: Path, output: Path) -> None:
+    output.mkdir(parents=True, exist_ok=True)
+    os.chdir(folder)  # the paths of a plan begin at the folder from which Snakemake was started
+    records = {backend: wavefunctions(backend) for backend in ("pyscf", "psi4")}
+    rows = []
+    for (key, name), first in records["pyscf"].items():
+        second = records["psi4"].get((key, name))
+        if first is None or second is None:
+            status = [engine for engine, record in (("pyscf", first), ("psi4", second)) if record is None]
+            rows.append({"name": name, "status": f"failed: {', '.join(status)}"})
+            continue
+        difference = asdict(compare(first, second))
+        rows.append({"name": name, "status": "ok", "atoms": len(first.atomic_numbers), **difference})
+    table = pd.DataFrame(rows).sort_values("name", ignore_index=True)
+    table.to_csv(output / "records.csv", index=False, float_format="%.3e")
+    write_comparison(table, output / "records.md")
+
+
+def wavefunctions(backend: str) -> dict[tuple[str, str], Wavefunction | None]:
+    """Return the first wavefunction of each molecule by (key, name), None for a failure; by the last plan."""
+    plans = [
+        path
+        for path in Path("results/tastants/plan").glob("plan-*.json")
+        if yaml.safe_load(Path(load_plan(path).study).read_text())["quantum"]["backend"] == backend
+    ]
+    plan = load_plan(max(plans, key=lambda path: path.stat().st_mtime))
+    names = read_index(plan).drop_duplicates("key").set_index("key")["name"]
+    rows = read_receipts(
+        [Path(plan.folder) / "wavefunction" / f"{name}.parquet" for name in plan.receipts["wavefunction"]]
+    )
+    store, found = Store(Path("results/store")), {}
+    for row in rows.to_dict("records"):
+        record = store.load("wavefunction", row["key"], row["recipe"]) if row["status"] == "ok" else None
+        found[row["key"], str(names[row["key"]])] = (
+            Wavefunction.from_record(record.arrays, record.metadata["conformers"][0], "0/") if record else None
+        )
+    return found
+
+
+def write_comparison(table: pd.DataFrame, path: Path) -> None:
+    sound = table.loc[table["status"] == "ok"]
+    columns = {
+        "energy_hartree": "energy [Eh]",
+        "dipole_e_bohr": "dipole [e bohr]",
+        "orbital_energy_hartree": "orbital energies [Eh]",
+        "density_l1": "density (L1)",
+    }
+    lines = ["| molecule | atoms | " + " | ".join(columns.values()) + " |", "|---" * (len(columns) + 2) + "|"]
+    for row in table.to_dict("records"):
+        numbers = [f"{row[name]:.1e}" for name in columns] if row["status"] == "ok" else [row["status"], "", "", ""]
+        atoms = int(row["atoms"]) if row["status"] == "ok" else ""
+        lines.append(f"| {row['name']} | {atoms} | " + " | ".join(numbers) + " |")
+    largest = [f"{sound[name].max():.1e}" for name in columns]
+    lines.append("| **largest** | | " + " | ".join(largest) + " |")
+    path.write_text(
+        "# The wavefunction records of both engines\n\n"
+        f"{len(sound)} molecules of config.yaml, B3LYP/6-31G* (Cartesian d) on the same GFN2-xTB geometries, computed "
+        "on the virtual SLURM cluster by PySCF and by Psi4. Differences of what is unique in a wavefunction; the "
+        "density is compared on an atom-centred quadrature: the integral of |rho_1 - rho_2| over that of rho_1.\n"
+        "Written by "
+        "`python benchmarks/cluster_study.py compare FOLDER --output docs/slurm`; records.csv has the same numbers.\n\n"
+        + "\n".join(lines)
+        + "\n"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=["run", "compare"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--backend", choices=["pyscf", "psi4"], default="pyscf")
+    parser.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args()
+    if options.step == "run":
+        run(options.folder.resolve(), options.backend, options.output.resolve())
+    else:
+        compare_records(options.folder.resolve(), options.output.resolve())
+
+
+if __name__ == "__main__":
+    main()

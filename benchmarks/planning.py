@@ -1,0 +1,132 @@
+"""What planning costs: 10^3 to 10^6 synthetic molecules, with a cold index, with a warm one, after an edit of a row.
+
+    python benchmarks/planning.py benchmarks/planning.json --folder /tmp/planning 1000 10000 100000 1000000
+
+Each figure is of one `snakemake -n` of the study below, as a user would type it: seconds on the clock and on the
+processor, and the largest resident set of its process. `job`: what parsing the Snakefile costs every job of a cluster.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+from synthetic_table import smiles, write
+
+from decar.atomic import write_text
+from decar.provenance import provenance
+
+ROOT = Path(__file__).resolve().parents[1]
+BATCH_SIZE = 1000
+# What the Snakefile of a job needs beyond Snakemake itself (workflow/rules/common.smk).
+JOB = """
+import sys, time
+start = time.perf_counter()
+from pathlib import Path
+from decar.config_file import load_study
+from decar.figures.catalogue import figure_names
+from decar.planning.frozen import load_plan
+from decar.planning.lock import lock_study
+from decar.training.launch import launch_command, launch_resources
+plan = load_plan(Path(sys.argv[1]))
+figure_names(load_study(Path(plan.study)))
+print(time.perf_counter() - start)
+"""
+
+
+def study(num_molecules: int) -> dict[str, object]:
+    return {
+        "study": f"synthetic{num_molecules}",
+        "molecules": {"table": "table.csv", "labels": {"active": {"column": "active"}}},
+        "dataset": {"num_shards": 64},
+        "training": {"property": "active", "models": {"decar": {}}},
+        "interpret": {"model": "decar"},
+        "figures": {"example": "m0"},
+        "workflow": {"batch_size": BATCH_SIZE},
+    }
+
+
+def run(command: list[str], folder: Path) -> dict[str, float]:
+    """Run a command; return its seconds (clock, processor) and its largest resident set [MB]."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    start = time.perf_counter()
+    with (folder / "output.txt").open("w", encoding="utf-8") as output:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    if status:
+        raise RuntimeError((folder / "output.txt").read_text(encoding="utf-8")[-4000:])
+    return {
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
+        "peak_mb": round(usage.ru_maxrss * resource.getpagesize() / 4096 / 1024),
+    }
+
+
+def snakemake(folder: Path, *arguments: str) -> dict[str, float]:
+    command = [
+        sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile"), "--profile",
+        str(ROOT / "profiles" / "local"), "--cores", "1", "--dry-run", "--quiet", "rules", *arguments,
+    ]  # fmt: skip
+    found = run(command, folder)
+    words = [line.split() for line in (folder / "output.txt").read_text(encoding="utf-8").splitlines()]
+    found["jobs"] = next((int(pair[1]) for pair in words if len(pair) == 2 and pair[0] == "total"), 0)
+    return found
+
+
+def measure(folder: Path, num_molecules: int) -> dict[str, object]:
+    plans = folder / "results" / f"synthetic{num_molecules}" / "plan"
+    write(folder / "table.csv", num_molecules)
+    write_text(folder / "config.yaml", yaml.safe_dump(study(num_molecules)))
+    row: dict[str, object] = {"molecules": num_molecules}
+    if not plans.exists():
+        cold = snakemake(folder)
+        row["cold"] = {**cold, "molecules_per_cpu_second": round(num_molecules / cold["cpu_seconds"])}
+    for path in plans.iterdir():
+        if path.name != "rows":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    row["first"] = snakemake(folder)
+    table = (folder / "table.csv").read_text(encoding="utf-8")
+    old = f",{smiles(num_molecules // 2)},"
+    if table.count(old) != 1:
+        raise RuntimeError(f"{old} stands {table.count(old)} times in the table")
+    write_text(folder / "table.csv", table.replace(old, ",CC(=O)Nc1ccc(OCC2CCCNC2)cc1Br,"))
+    before = set(plans.glob("plan-*.json"))
+    row["after_edit"] = snakemake(folder)
+    plan = next(iter(set(plans.glob("plan-*.json")) - before))
+    row["again"] = snakemake(folder)
+    done = subprocess.run(
+        [sys.executable, "-c", JOB, str(plan)], cwd=folder, capture_output=True, text=True, check=True
+    )
+    row["job"] = {"seconds": round(float(done.stdout), 2), "plan_kb": plan.stat().st_size // 1024}
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("sizes", type=int, nargs="+")
+    parser.add_argument("--folder", type=Path, required=True, help="where tables and plans go; an index there is warm")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for size in arguments.sizes:
+        rows.append(measure(arguments.folder, size))
+        print(json.dumps(rows[-1]), flush=True)
+        report = {
+            "command": "python benchmarks/planning.py benchmarks/planning.json --folder FOLDER "
+            + " ".join(str(size) for size in arguments.sizes),
+            "batch_size": BATCH_SIZE, "sizes": rows,
+            "provenance": provenance("snakemake", "rdkit", "pandas", "pyarrow"),
+        }  # fmt: skip
+        write_text(arguments.output, json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""What a job asks the scheduler for: memory of its largest molecule, time of all its molecules, with a margin.
+
+The plan computes these numbers once for every batch, from arrays; a rule only looks its batch up and multiplies by
+`attempt`. Time: a slower processor, another load, an SCF that takes the rescue ladder; memory: what a scheduler counts
+beside the resident set.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from decar.config import ModelSettings, Study
+from decar.planning.cost_model import Costs, constants, predict, stage_costs
+from decar.planning.cost_sizes import MoleculeSizes, molecule_sizes
+from decar.planning.cost_steps import step_terms
+from decar.stages import MOLECULE_STAGES
+
+MEMORY_MARGIN, MEMORY_SPARE_MB, MEMORY_STEP_MB = 1.25, 300.0, 100.0
+TIME_MARGIN, SLOWEST_MARGIN, TIME_SPARE_MINUTES = 2.0, 4.0, 10.0
+LEAST_MB, SMALL_STEP_MINUTES = 2000, 30
+# Psi4 is a second process beside ours: eight jobs of 1.0 to 1.9 GB (by the numbers of PySCF) were killed by SLURM above
+# that, and passed with twice as much (docs/slurm); it takes two to four times as long (docs/estimate.md).
+PSI4_TIMES_MEMORY, PSI4_SPARE_MB, PSI4_TIMES_SECONDS = 1.4, 300.0, 4.0
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What one job asks for in its first attempt."""
+
+    mem_mb: int
+    runtime: int  # minutes
+
+
+def sizes_for(study: Study, formulas: Iterable[str]) -> MoleculeSizes:
+    """Return the sizes of molecules with these formulas under the settings of a study."""
+    return molecule_sizes(formulas, study.quantum, study.fields, constants()["extents_angstrom"])
+
+
+def batch_demands(study: Study, formulas: Iterable[str], batch: Integers, num_batches: int) -> Integers:
+    """Return what the jobs of each batch ask for, (batch, stage, 2): mem_mb and minutes.
+
+    `formulas` and `batch` (the number of the batch, 0 to num_batches - 1) have an entry a molecule.
+    """
+    costs = stage_costs(study, sizes_for(study, formulas))
+    if study.quantum.backend == "psi4":
+        run_by_psi4 = ["wavefunction", *(["optimise"] if "dft" in study.optimise.methods else [])]
+        costs |= {stage: _with_psi4(costs[stage]) for stage in run_by_psi4}
+    return np.stack([_demands(costs[stage], batch, num_batches) for stage in MOLECULE_STAGES], axis=1)
+
+
+def _with_psi4(costs: Costs) -> Costs:
+    memory = PSI4_TIMES_MEMORY * costs.memory_mb + PSI4_SPARE_MB
+    return replace(costs, memory_mb=memory, seconds=PSI4_TIMES_SECONDS * costs.seconds)
+
+
+def _demands(costs: Costs, batch: Integers, num_batches: int) -> Integers:
+    memory = np.zeros(num_batches)
+    slowest = np.zeros(num_batches)
+    np.maximum.at(memory, batch, costs.memory_mb)
+    np.maximum.at(slowest, batch, costs.seconds)
+    total = np.asarray(np.bincount(batch, weights=costs.seconds, minlength=num_batches), dtype=np.float64)
+    return np.stack([_memory(memory), _minutes(total, slowest)], axis=-1)
+
+
+def _memory(mb: NDArray[np.float64]) -> Integers:
+    steps = np.ceil((mb * MEMORY_MARGIN + MEMORY_SPARE_MB) / MEMORY_STEP_MB)
+    return (steps * MEMORY_STEP_MB).astype(np.int64)
+
+
+def _minutes(total: NDArray[np.float64], slowest: NDArray[np.float64]) -> Integers:
+    seconds = total * TIME_MARGIN + slowest * SLOWEST_MARGIN
+    return np.ceil(TIME_SPARE_MINUTES + seconds / 60).astype(np.int64)
+
+
+def step_demands(study: Study, formulas: Iterable[str]) -> dict[str, Demand]:
+    """Return what the steps that see all molecules ask for; `train` is the most demanding network, a node's share."""
+    sizes = sizes_for(study, formulas)
+    num = len(sizes) * study.conformers.num_kept
+    largest = float(sizes.voxels.max(initial=1.0))
+    demands = {}
+    for step in ("shards", "dataset", "train", "interpret"):
+        members = -(-num // study.dataset.num_shards) if step == "shards" else num
+        seconds, memory = step_costs(study, step, members, largest)
+        if step == "train":
+            memory *= study.training.processes_per_node
+            seconds /= study.training.nodes * study.training.processes_per_node
+        one = np.array([seconds])
+        demands[step] = Demand(
+            max(int(_memory(np.array([memory]))[0]), LEAST_MB), max(int(_minutes(one, one)[0]), SMALL_STEP_MINUTES)
+        )
+    # These read tables: a row a molecule, and evaluation fits baselines on fingerprints of them.
+    table = LEAST_MB + int(np.ceil(num * TABLE_MB_PER_MOLECULE))
+    demands["tables"] = Demand(table, SMALL_STEP_MINUTES + int(num * TABLE_SECONDS_PER_MOLECULE / 60))
+    demands["evaluate"] = Demand(
+        table + int(np.ceil(num * FINGERPRINT_MB)), 2 * SMALL_STEP_MINUTES + int(num * BASELINE_SECONDS / 60)
+    )
+    return demands
+
+
+# Generous shares of a molecule: rows of pandas tables; a fingerprint of 2048 float32 in two copies, boosted trees.
+TABLE_MB_PER_MOLECULE, TABLE_SECONDS_PER_MOLECULE = 0.02, 0.02
+FINGERPRINT_MB, BASELINE_SECONDS = 0.04, 0.1
+
+
+def step_costs(study: Study, step: str, num_conformers: int, voxels: float) -> tuple[float, float]:
+    """Return core-seconds and memory [MB] of one job of a step, for boxes of so many voxels.
+
+    Training and interpretation count the most demanding network; training runs all its epochs.
+    """
+    networks = study.training.models
+    chosen = [networks[study.interpret.model]] if step == "interpret" else list(networks.values())
+    pairs = [_step_costs(study, step, num_conformers, voxels, network) for network in chosen]
+    return max(seconds for seconds, _ in pairs), max(memory for _, memory in pairs)
+
+
+def training_costs(study: Study, network: ModelSettings, num_conformers: int, voxels: float) -> tuple[float, float]:
+    """Return core-seconds (of all processes) and memory [MB] (of one process) of training a network on one fold.
+
+    The box of `voxels` is that of the largest molecule for the memory of a batch, since smaller ones are padded to it.
+    """
+    return _step_costs(study, "train", num_conformers, voxels, network)
+
+
+def _step_costs(study: Study, step: str, num: int, voxels: float, network: ModelSettings) -> tuple[float, float]:
+    split = study.dataset.splits[0]
+    processes = study.training.nodes * study.training.processes_per_node
+    terms = step_terms(
+        step, num=num, voxels=voxels, num_fields=len(study.fields.names), num_inputs=len(network.fields),
+        channels=network.channels, kernel_size=network.kernel_size,
+        batch_size=max(1.0, min(study.training.batch_size, num) / processes), epochs=study.training.max_epochs,
+        train_share=(1 - 1 / split.num_folds) * (1 - split.validation_fraction), rotations=study.interpret.rotations,
+    )  # fmt: skip
+    one = {name: {part: np.array([value]) for part, value in part_terms.items()} for name, part_terms in terms.items()}
+    return float(predict(f"{step}.seconds", one["seconds"])[0]), float(predict(f"{step}.memory", one["memory"])[0])
+
+
+def plan_demands(study: Study, formulas: Iterable[str], batch_of: Iterable[str]) -> dict[str, list[int]]:
+    """Return what a plan keeps, {prefix of a batch: mem_mb and minutes of each per-molecule stage, in order}.
+
+    `batch_of` names a receipt of each molecule, `<prefix>-<hash>`.
+    """
+    codes, unique = pd.factorize(np.asarray(batch_of, dtype=object))
+    demands = batch_demands(study, formulas, codes.astype(np.int64), len(unique))
+    return {str(name).split("-")[0]: row for name, row in zip(unique, demands.reshape(len(unique), -1).tolist())}

@@ -1,0 +1,45 @@
+"""Core-seconds and memory of the steps that see all molecules: shards, dataset, training, interpretation.
+
+As in cost_model.py: sums of measured coefficients times terms that grow with every size. `num` counts conformers with
+voxels, V the voxels of a box, M the multiply-adds of one pass through the network.
+"""
+
+from collections.abc import Sequence
+
+MEGA, GIGA = 1e6, 1e9
+
+
+def network_operations(voxels: float, num_inputs: int, channels: Sequence[int], kernel_size: int) -> float:
+    """Return the multiply-adds of one forward pass: sum over layers of V / 8^layer C_in C_out k^3."""
+    total, inputs = 0.0, num_inputs
+    for layer, outputs in enumerate(channels):
+        total += voxels / 8**layer * inputs * outputs * kernel_size**3
+        inputs = outputs
+    return total
+
+
+def step_terms(
+    step: str, *, num: float, voxels: float, num_fields: int, num_inputs: int, channels: Sequence[int],
+    kernel_size: int, batch_size: float, epochs: float, train_share: float, rotations: int,
+) -> dict[str, dict[str, float]]:  # fmt: skip
+    """Return the terms of `seconds` and `memory` of a step; `batch_size` is that of one process."""
+    seconds, memory = {"1": 1.0}, {"1": 1.0}
+    stored = voxels * num_fields
+    match step:
+        case "shards" | "dataset":
+            seconds |= {"n V": num * stored / MEGA, "n": num}
+            memory |= {"V": stored / MEGA, "n": num}
+        case "train":
+            # A step goes forward and backward (three passes), a validation forward, the end once over all.
+            passes = epochs * num * train_share * 3 + epochs * num * (1 - train_share) / 2 + num
+            operations = network_operations(voxels, num_inputs, channels, kernel_size)
+            seconds |= {"passes V": passes * voxels / MEGA, "passes M": passes * operations / GIGA}
+            widest = voxels * channels[0] * 4 / MEGA
+            memory |= {"B V C": batch_size * widest, "B V": batch_size * num_inputs * voxels * 4 / MEGA}
+        case "interpret":
+            operations = network_operations(voxels, num_inputs, channels, kernel_size)
+            seconds |= {"n R V": num * rotations * voxels / MEGA, "n R M": num * rotations * operations / GIGA}
+            memory |= {"V C": voxels * channels[0] * 4 / MEGA, "V": num_inputs * voxels * 4 / MEGA}
+        case _:
+            raise ValueError(f"{step!r} is not a step with measured costs")
+    return {"seconds": seconds, "memory": memory}

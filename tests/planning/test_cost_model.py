@@ -1,0 +1,123 @@
+"""Costs grow with every size and setting; jobs ask for what their largest molecule needs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from decar.config import Study
+from decar.planning.cost_jobs import batch_demands, plan_demands, sizes_for, step_demands, training_costs
+from decar.planning.cost_model import constants, stage_costs
+from decar.planning.cost_steps import network_operations
+from decar.stages import MOLECULE_STAGES
+
+GROWING = ["CH4O", "C3H8O3", "C6H12O6", "C12H22O11", "C27H32O14"]
+PLACE = {stage: place for place, stage in enumerate(MOLECULE_STAGES)}
+
+
+def make_study(**sections: dict[str, object]) -> Study:
+    base: dict[str, dict[str, object]] = {
+        "molecules": {"table": "none.csv", "labels": {"sweet": {"column": "sweet"}}},
+        "fields": {"names": ["electron_density", "electrostatic_potential"]},
+        "training": {"property": "sweet", "models": {"decar": {"channels": [4, 8], "kernel_size": 3}}},
+        "interpret": {"model": "decar"},
+        "figures": {"example": "none"},
+    }
+    merged = {name: {**base.get(name, {}), **sections.get(name, {})} for name in {*base, *sections}}
+    return Study.model_validate({"study": "costs", **merged})
+
+
+def test_every_cost_grows_with_the_molecule() -> None:
+    study = make_study()
+    for stage, costs in stage_costs(study, sizes_for(study, GROWING)).items():
+        for name in ("seconds", "memory_mb", "stored_bytes"):
+            values = getattr(costs, name)
+            assert (values > 0).all(), (stage, name)
+            assert (np.diff(values) >= 0).all(), (stage, name)
+        assert costs.seconds[-1] > 1.5 * costs.seconds[0], stage
+
+
+@pytest.mark.parametrize(
+    ("stage", "cheap", "dear"),
+    [
+        ("conformers", {"conformers": {"num_embeddings": 5}}, {"conformers": {"num_embeddings": 50}}),
+        ("optimise", {"conformers": {"num_kept": 1}}, {"conformers": {"num_kept": 4}}),
+        ("optimise", {"optimise": {"methods": ["gfn2-xtb"]}}, {"optimise": {"methods": ["gfn2-xtb", "dft"]}}),
+        ("wavefunction", {"quantum": {"basis": "sto-3g"}}, {"quantum": {"basis": "6-31g*"}}),
+        ("wavefunction", {"quantum": {"basis": "6-31g*"}}, {"quantum": {"basis": "def2-tzvp"}}),
+        ("wavefunction", {"quantum": {"quadrature_level": 1}}, {"quantum": {"quadrature_level": 5}}),
+        ("wavefunction", {"quantum": {"method": "hf"}}, {"quantum": {"method": "b3lyp"}}),
+        ("fields", {"fields": {"names": ["electron_density"]}}, {}),
+        ("fields", {"fields": {"spacing_angstrom": 0.5}}, {"fields": {"spacing_angstrom": 0.2}}),
+    ],
+)
+def test_what_costs_more_is_estimated_to_cost_more(
+    stage: str, cheap: dict[str, dict[str, object]], dear: dict[str, dict[str, object]]
+) -> None:
+    first, second = make_study(**cheap), make_study(**dear)
+    less = stage_costs(first, sizes_for(first, GROWING))[stage].seconds
+    more = stage_costs(second, sizes_for(second, GROWING))[stage].seconds
+    assert (more > less).all()
+
+
+def test_a_batch_asks_for_its_largest_molecule_and_the_time_of_all() -> None:
+    study = make_study()
+    alone = batch_demands(study, GROWING, np.arange(5), 5)
+    together = batch_demands(study, GROWING * 20, np.zeros(100, dtype=np.int64), 1)
+    assert alone.shape == (5, 4, 2)
+    assert (together[0, :, 0] == alone[:, :, 0].max(axis=0)).all()
+    costs = stage_costs(study, sizes_for(study, GROWING))
+    for stage, place in PLACE.items():
+        minutes = 20 * costs[stage].seconds.sum() / 60
+        assert together[0, place, 1] > 2 * minutes
+        assert (alone[:, place, 0] > costs[stage].memory_mb).all()
+    # A batch keeps what it asks for when another one changes.
+    mixed = batch_demands(study, [*GROWING, "C60"], np.array([2, 2, 1, 1, 1, 0]), 3)
+    assert (mixed[1] == batch_demands(study, GROWING[2:], np.zeros(3, dtype=np.int64), 1)[0]).all()
+
+
+def test_a_plan_keeps_whole_numbers_by_prefix() -> None:
+    demands = plan_demands(make_study(), GROWING, ["0a-x", "0a-x", "1b-y", "1b-y", "1b-y"])
+    assert list(demands) == ["0a", "1b"]
+    for row in demands.values():
+        assert len(row) == 2 * len(MOLECULE_STAGES)
+        assert all(type(number) is int and number > 0 for number in row)
+
+
+def test_memory_of_training_follows_batch_box_and_channels() -> None:
+    def memory(batch_size: int, channels: list[int], spacing: float, processes: int = 1) -> float:
+        network = {"channels": channels, "kernel_size": 3}
+        study = make_study(
+            training={"batch_size": batch_size, "models": {"decar": network}, "processes_per_node": processes},
+            fields={"spacing_angstrom": spacing},
+        )
+        voxels = float(sizes_for(study, GROWING).voxels.max())
+        return training_costs(study, study.training.models["decar"], 1000, voxels)[1]
+
+    assert memory(4, [8, 16], 0.4) < memory(16, [8, 16], 0.4) < memory(16, [32, 16], 0.4) < memory(16, [32, 16], 0.2)
+    assert memory(16, [8, 16], 0.3, processes=2) < memory(16, [8, 16], 0.3)
+    study = make_study()
+    few, many = step_demands(study, GROWING), step_demands(study, GROWING * 2000)
+    assert all(few[name].mem_mb <= many[name].mem_mb and few[name].runtime <= many[name].runtime for name in few)
+    assert many["train"].runtime > few["train"].runtime
+
+
+def test_operations_of_a_network_are_those_of_its_layers() -> None:
+    assert network_operations(1000.0, 2, [4, 8], 3) == 1000 * 2 * 4 * 27 + 125 * 4 * 8 * 27
+
+
+def test_the_constants_say_how_they_were_made_and_how_wrong_they_are(root: Path) -> None:
+    found = constants()
+    assert "benchmarks/costs" in found["command"]
+    assert {"versions", "machine", "processor", "created_utc"} <= set(found["measured"])
+    for name, quantity in found["quantities"].items():
+        assert quantity["factor_90"] >= 1, name
+        assert all(value > 0 for value in quantity["coefficients"].values()), name
+        assert quantity["num_measurements"] > 1, name
+    document = (root / "docs" / "estimate.md").read_text(encoding="utf-8")
+    for name, quantity in found["quantities"].items():
+        assert f"| {name.replace('.', ', ')} | {quantity['num_measurements']} |" in document
+        assert f"{quantity['median_error']:.0%} | {quantity['factor_90']:.2f} |" in document
+    # Nine of ten molecules that were left out of the fit.
+    assert found["quantities"]["wavefunction.seconds"]["factor_90"] < 2
+    assert found["quantities"]["wavefunction.memory"]["factor_90"] < 1.5

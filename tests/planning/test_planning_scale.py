@@ -1,0 +1,218 @@
+"""Planning a large table: columns instead of rows, and exactly the names that row by row would give."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decar.config import MoleculesSettings, Study
+from decar.config_file import parse_study
+from decar.dataset.shards import bucket
+from decar.dataset.splits import check_groups, make_splits
+from decar.errors import ConfigError
+from decar.planning import hashing
+from decar.planning.batches import batch_size_to_advise, buckets, keys_of, make_batches
+from decar.planning.identify import identify_row
+from decar.planning.index import build_index, count_status, read_sound, write_index
+from decar.stages import MOLECULE_STAGES, digest, molecule_recipes, recipe_function, stage_recipe, stage_settings
+
+KEYS = [digest(number) for number in range(120)]
+TABLE = """\
+id,name,smiles,active
+a,ethanol,CCO,1
+b,broken,C1CC,0
+c,ethanol again,OCC,0
+d,"glycine, zwitterion",[NH3+]CC(=O)[O-],
+e,salt,CC(=O)O.[Na+].[Cl-],0
+"""
+
+
+def study(folder: Path, **workflow: int) -> Study:
+    return parse_study(
+        {
+            "study": "s",
+            "results": str(folder),
+            "molecules": {"table": str(folder / "t.csv"), "labels": {"active": {"column": "active"}}},
+            "training": {"property": "active", "models": {"m": {}}},
+            "interpret": {"model": "m"},
+            "figures": {"example": "a"},
+            "workflow": workflow,
+        }
+    )
+
+
+def molecules(keys: list[str]) -> pa.Table:
+    count = len(keys)
+    return pa.table(
+        {
+            "key": sorted(keys), "smiles": ["C"] * count, "charge": [0] * count, "multiplicity": [1] * count,
+            "molblock": pa.array([None] * (count - 1) + ["a block"], type=pa.large_string()),
+        }
+    )  # fmt: skip
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> MoleculesSettings:
+    (tmp_path / "t.csv").write_text(TABLE)
+    return study(tmp_path).molecules
+
+
+@given(st.lists(st.tuples(st.text(), st.none() | st.floats(allow_nan=False, allow_infinity=False)), max_size=20))
+def test_hash_in_pieces_is_the_hash_of_the_whole(values: list[tuple[str, float | None]]) -> None:
+    values = [(text, number) for text, number in values if text.isprintable() or text.isascii()]
+    table = pa.table(
+        {
+            "text": pa.array([text for text, _ in values], type=pa.string()),
+            "number": pa.array([number for _, number in values], type=pa.float64()),
+        }
+    )
+    rows = [[text, "nan" if number is None else str(number)] for text, number in values]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashing, "PIECE", 3)
+        found = hashing.digest_in_pieces([1, hashing.rows(table), {"a": None}, hashing.texts(table["text"])])
+    assert found == digest([1, rows, {"a": None}, [text for text, _ in values]])
+
+
+def test_recipes_with_settings_hashed_once_are_the_recipes(tmp_path: Path) -> None:
+    made = study(tmp_path)
+    for geometry in ("", digest("a geometry")):
+        parent = geometry
+        for stage in MOLECULE_STAGES:
+            options = stage_settings(made, stage)
+            recipe = recipe_function(stage, options)(KEYS[0], parent)
+            assert recipe == stage_recipe(stage, options, KEYS[0], parent)
+            parent = recipe
+        assert molecule_recipes(made, KEYS[0], geometry)[MOLECULE_STAGES[-1]] == parent
+
+
+@pytest.mark.parametrize("number", [1, 2, 16, 64])
+def test_buckets_of_all_keys_at_once_are_those_of_each(number: int) -> None:
+    table = molecules(KEYS)
+    found = [(prefix, table["key"].to_pylist()[start:stop]) for prefix, start, stop in buckets(keys_of(table), number)]
+    expected: dict[str, list[str]] = {}
+    for key in sorted(KEYS):
+        expected.setdefault(bucket(key, number), []).append(key)
+    assert dict(found) == expected
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_names_of_batches_are_those_of_their_sorted_recipes(tmp_path: Path, size: int) -> None:
+    made = study(tmp_path, batch_size=size)
+    batches = make_batches(made, molecules(KEYS))
+    recipes = {
+        key: molecule_recipes(made, key, digest("a block") if key == max(KEYS) else "") for key in KEYS
+    }  # fmt: skip
+    number = 1 << (-(-len(KEYS) // size) - 1).bit_length()
+    members: dict[str, list[str]] = {}
+    for key in KEYS:
+        members.setdefault(key[:12] if size == 1 else bucket(key, number), []).append(key)
+    for stage in MOLECULE_STAGES:
+        expected = {f"{p}-{digest(sorted(recipes[key][stage] for key in keys))[:16]}" for p, keys in members.items()}
+        assert set(batches.parents[stage]) == expected
+    assert max(map(len, members.values())) <= 2.5 * size
+    assert batches.recipes.tolist() == [recipes[key]["fields"].encode() for key in sorted(KEYS)]
+    sources = [pd.read_parquet(path) for path in batches.sources.values()]
+    assert sorted(key for rows in sources for key in rows["key"]) == sorted(KEYS)
+    assert sorted(recipe for rows in sources for recipe in rows["recipe"] if recipe) == [digest("a block")]
+    assert batches.of(0, len(KEYS)) == sorted(batches.parents["fields"])
+
+
+def test_an_edit_moves_one_batch_and_growth_cuts_anew(tmp_path: Path) -> None:
+    made = study(tmp_path, batch_size=15)
+    before = make_batches(made, molecules(KEYS)).parents["fields"]
+    edited = make_batches(made, molecules([*KEYS[:-1], digest("another")])).parents["fields"]
+    assert len(before) == 8
+    assert len(set(before) - set(edited)) <= 2
+    grown = make_batches(made, molecules([*KEYS, digest("one more")])).parents["fields"]
+    assert not set(before) & set(grown)
+
+
+def test_a_better_batch_size_is_named_for_many_molecules(tmp_path: Path) -> None:
+    assert batch_size_to_advise(study(tmp_path, batch_size=1), 20_000) is None
+    assert batch_size_to_advise(study(tmp_path, batch_size=1), 1_000_000) == 977
+    assert batch_size_to_advise(study(tmp_path, batch_size=2), 1_000_000) is None
+
+
+def test_index_marks_failures_duplicates_and_missing_labels(settings: MoleculesSettings, tmp_path: Path) -> None:
+    index = build_index(settings, tmp_path / "known").set_index("id")
+    assert index["status"].to_dict() == {"a": "ok", "b": "failed", "c": "duplicate", "d": "ok", "e": "ok"}
+    assert index.loc["c", "message"] == "the same molecule as row 1 (id a)"
+    assert index.loc["c", "key"] == index.loc["a", "key"]
+    assert index.loc["b", "reason"] == "unparsable"
+    assert index.loc["d", "name"] == "glycine, zwitterion"
+    assert index["label:active"].isna().to_dict() == {"a": False, "b": False, "c": False, "d": True, "e": False}
+    expected = identify_row("neutral", ("CCO", None))
+    assert {name: index.loc["a", name] for name in expected if expected[name] is not None} == {
+        name: value for name, value in expected.items() if value is not None
+    }
+
+
+def test_index_identifies_new_rows_only(
+    settings: MoleculesSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from decar.planning import identify
+
+    seen: list[str] = []
+
+    def counting(protonation: identify.Protonation, row: identify.Written) -> dict[str, object]:
+        seen.append(row[0])
+        return original(protonation, row)
+
+    original = identify.identify_row
+    monkeypatch.setattr(identify, "identify_row", counting)
+    write_index(settings, tmp_path / "known", tmp_path / "1.parquet")
+    assert sorted(seen) == sorted({"CCO", "C1CC", "OCC", "[NH3+]CC(=O)[O-]", "CC(=O)O.[Na+].[Cl-]"})
+    seen.clear()
+    settings.table.write_text(TABLE.replace("CCO", "CCCO"))
+    write_index(settings, tmp_path / "known", tmp_path / "2.parquet")
+    assert seen == ["CCCO"]
+    assert count_status(tmp_path / "2.parquet") == {"ok": 4, "failed": 1}
+    smiles = read_sound(tmp_path / "2.parquet", ["smiles"], sort_by="smiles")["smiles"].to_pylist()
+    assert smiles == ["CC(=O)O", "CCCO", "CCO", "NCC(=O)O"]
+
+
+def test_index_of_several_processes_is_that_of_one(settings: MoleculesSettings, tmp_path: Path) -> None:
+    lines = "".join(f"m{i},n,{'C' * (1 + i % 30)}{'N' * (i % 11)}O,1\n" for i in range(300))
+    settings.table.write_text("id,name,smiles,active\n" + lines)
+    one = build_index(settings, tmp_path / "one")
+    write_index(settings, tmp_path / "two", tmp_path / "two.parquet", processes=2)
+    pd.testing.assert_frame_equal(one, pd.read_parquet(tmp_path / "two.parquet"))
+
+
+def make_molecules(groups: list[str], scaffolds: list[str]) -> pd.DataFrame:
+    return pd.DataFrame({"key": KEYS[: len(groups)], "split_group": groups, "scaffold": scaffolds})
+
+
+@pytest.mark.parametrize("scheme", ["random", "scaffold"])
+@pytest.mark.parametrize(
+    ("groups", "scaffolds"),
+    [("abcdef", ["", "", "", "", "", ""]), ("abcdef", ["x", "x", "y", "y", "", ""]), ("aabbcc", list("xyyzuv")),
+     ("abcdef", list("xxxxxx")), ("aaaaaa", ["", "", "", "", "", ""])],
+)  # fmt: skip
+def test_counting_groups_refuses_what_making_them_refuses(groups: str, scaffolds: list[str], scheme: str) -> None:
+    table = make_molecules(list(groups), scaffolds)
+    for folds in (2, 3, 4, 5):
+        split = study(Path()).dataset.splits[0].model_copy(update={"scheme": scheme, "num_folds": folds})
+        outcomes = []
+        for check in (lambda s=split: make_splits(table, s, 0), lambda s=split: check_groups(table, s)):
+            outcomes.append(_refusal(check))
+        assert outcomes[0] == outcomes[1]
+
+
+def _refusal(check: Callable[[], object]) -> str | None:
+    try:
+        check()
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+def test_keys_of_a_slice_begin_where_it_begins() -> None:
+    table = molecules(KEYS).slice(50, 10)
+    assert keys_of(table).tolist() == [key.encode() for key in sorted(KEYS)[50:60]]
+    assert np.array_equal(keys_of(molecules(KEYS))[50:60], keys_of(table))

@@ -1,0 +1,48 @@
+"""A job that needs more memory than its rule asked for is killed by SLURM, and passes with twice as much."""
+
+from pathlib import Path
+
+import pytest
+
+from decar.planning.plan import load_plan
+from tests.workflow.conftest import TABLE
+
+from .cluster import Cluster
+from .conftest import make_campaign
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+# A `decar` that stands first in PATH: the real one, beside so many megabytes.
+HUNGRY = """\
+#!{python}
+import subprocess, sys
+ballast = b"x" * ({mb} << 20)
+sys.exit(subprocess.call([{decar!r}, *sys.argv[1:]]))
+"""
+
+
+def test_job_killed_for_memory_passes_with_more(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = make_campaign(cluster, tmp_path / "study")
+    campaign.workspace.table.write_text("\n".join(TABLE.splitlines()[:5]))
+    campaign.configure(workflow={"batch_size": 8})
+    campaign.finish(campaign.start("--dry-run"))
+    monkeypatch.chdir(campaign.folder)
+    plan = load_plan(next(Path("results/small/plan").glob("plan-*.json")))
+    (first,) = {demand[0] for demand in plan.demands.values()}  # megabytes of the first attempt
+    environment = cluster.environment()
+    bin_folder = Path(environment["PATH"].split(":")[1])
+    shim = tmp_path / "bin" / "decar"
+    shim.parent.mkdir()
+    text = HUNGRY.format(python=bin_folder / "python", decar=str(bin_folder / "decar"), mb=int(first * 1.2))
+    shim.write_text(text)
+    shim.chmod(0o755)
+    before = len(cluster.jobs())
+    process = campaign.start("--until", "conformers", environment={"PATH": f"{shim.parent}:{environment['PATH']}"})
+    campaign.finish(process)
+    killed, passed = sorted(cluster.jobs(), key=lambda job: int(job["id"]))[before:]
+    assert killed["comment"] == passed["comment"]
+    assert (killed["state"], passed["state"]) == ("FAILED", "COMPLETED")
+    asked = [cluster.client("scontrol", "show", "job", job["id"]).stdout for job in (killed, passed)]
+    assert [f"mem={mb}M" in text for mb, text in zip((first, 2 * first), asked)] == [True, True]
+    assert "RunTime" in asked[0]
