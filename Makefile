@@ -7,7 +7,7 @@ PYTHON ?= $(firstword $(shell for p in python3 python3.13 python3.12 python3.11;
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p; done))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench docs clean
+.PHONY: help setup demo test check format bench-fields bench-scf docs clean
 
 help: ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
@@ -39,6 +39,12 @@ format: setup ## Format the code.
 	ruff check --fix .
 	ruff format .
 	snakefmt workflow
+
+bench-fields: setup ## Time every field beside PySCF and Psi4: ten minutes.
+	OMP_NUM_THREADS=1 python benchmarks/fields.py benchmarks/fields.json
+
+bench-scf: setup ## Wavefunctions a core-hour beside PySCF and Psi4: make bench-scf WAVEFUNCTIONS=file.h5
+	python benchmarks/scf.py $(WAVEFUNCTIONS) benchmarks/scf.json
 
 docs: setup ## Write config/README.md, config/schema.json and the tree of the README.
 	decar config --write config

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,8 @@ def shared_data() -> Path:
     return folder
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     # The long groups start first, so that two workers end together. The tests of a file share its fixtures: they stay
     # on one worker, and so do those that look at the one set of drawn figures.
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
@@ -40,3 +42,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for name, (program, install) in INSTALL.items():
             if item.get_closest_marker(name) and shutil.which(program) is None and name not in required:
                 item.add_marker(pytest.mark.skip(reason=f"{program} is not installed: {install}"))
+    yield

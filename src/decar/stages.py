@@ -70,10 +70,11 @@ def stage_recipe(stage: str, settings: dict[str, Any], key: str, parent: str) ->
 def recipe_function(stage: str, settings: dict[str, Any]) -> Callable[[str, str], str]:
     """Return `stage_recipe` as a function of key and parent: the settings become JSON once, for a million molecules."""
     rest = canonical_json({"settings": settings, "stage": stage, "version": STAGE_VERSION[stage]})[1:]
+    sha256 = hashlib.sha256
 
     def recipe(key: str, parent: str) -> str:
         # Hexadecimal digits need no escape, and "key" < "parent" < "settings" in the order of canonical JSON.
-        return hashlib.sha256(f'{{"key":"{key}","parent":"{parent}",{rest}'.encode()).hexdigest()
+        return sha256(f'{{"key":"{key}","parent":"{parent}",{rest}'.encode()).hexdigest()
 
     return recipe
 

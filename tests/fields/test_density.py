@@ -31,7 +31,6 @@ CASES = {
     "water STO-3G": lambda: molecule(WATER, "sto-3g"),
     "water 6-31G* Cartesian": lambda: molecule(WATER, "6-31g*", cartesian=True),
     "water cc-pVQZ, to g functions": lambda: molecule(WATER, "cc-pvqz"),
-    "water cc-pVQZ, Cartesian g functions": lambda: molecule(WATER, "cc-pvqz", cartesian=True),
     "hydroxide, diffuse": lambda: molecule(HYDROXIDE, "6-31+g*", charge=-1),
     "NH2, unrestricted": lambda: molecule(BENT_RADICAL, "def2-svp", multiplicity=2),
     "hydrogen bromide": lambda: molecule(HYDROGEN_BROMIDE, "def2-tzvp"),

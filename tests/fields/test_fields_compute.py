@@ -91,6 +91,11 @@ def test_electrons_outside_the_box_of_a_gaussian():
         assert electron_fraction_outside(wavefunction, grid) == pytest.approx(erfc(distance) / 2, rel=0.15)
 
 
+def test_no_electron_is_outside_a_box_that_holds_every_point_of_the_quadrature():
+    wavefunction = gaussians([[0.0, 0.0, 0.0]], [0.5], [1], num_electrons=1.0)
+    assert electron_fraction_outside(wavefunction, VoxelGrid((-500.0, -500.0, -500.0), 125.0, (9, 9, 9))) == 0.0
+
+
 def test_a_voxel_too_large_for_the_format_is_an_error():
     heavy = gaussians([[0.0, 0.0, 0.0]], [4e5], [1], num_electrons=2.0)
     settings = study(names=("electron_density",), storage="float16", box=(8, 8, 8), padding_angstrom=0.0,

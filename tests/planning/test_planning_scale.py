@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,8 @@ from decar.config_file import parse_study
 from decar.dataset.shards import bucket
 from decar.dataset.splits import check_groups, make_splits
 from decar.errors import ConfigError
-from decar.planning import hashing
+from decar.planning import batches as batches_module
+from decar.planning import hashing, recipe_cache
 from decar.planning.batches import batch_size_to_advise, buckets, keys_of, make_batches
 from decar.planning.identify import identify_row
 from decar.planning.index import build_index, count_status, read_sound, write_index
@@ -132,6 +134,26 @@ def test_an_edit_moves_one_batch_and_growth_cuts_anew(tmp_path: Path) -> None:
     assert not set(before) & set(grown)
 
 
+def test_recipes_planned_before_are_not_hashed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe_cache, "WORTH_IT", 1)
+    made = study(tmp_path, batch_size=15)
+    first = make_batches(made, molecules(KEYS))
+    hashed: list[str] = []
+    original = batches_module._recipes
+
+    def counting(prefix: str, *arguments: Any) -> recipe_cache.BatchRecipes:
+        hashed.append(prefix)
+        return original(prefix, *arguments)
+
+    monkeypatch.setattr(batches_module, "_recipes", counting)
+    again = make_batches(made, molecules(KEYS))
+    assert not hashed
+    assert (again.parents, again.sources, again.starts) == (first.parents, first.sources, first.starts)
+    assert again.recipes.tolist() == first.recipes.tolist()
+    make_batches(made, molecules([*KEYS[:-1], digest("another")]))
+    assert 1 <= len(hashed) <= 2
+
+
 def test_a_better_batch_size_is_named_for_many_molecules(tmp_path: Path) -> None:
     assert batch_size_to_advise(study(tmp_path, batch_size=1), 20_000) is None
     assert batch_size_to_advise(study(tmp_path, batch_size=1), 1_000_000) == 977
@@ -174,6 +196,17 @@ def test_index_identifies_new_rows_only(
     assert count_status(tmp_path / "2.parquet") == {"ok": 4, "failed": 1}
     smiles = read_sound(tmp_path / "2.parquet", ["smiles"], sort_by="smiles")["smiles"].to_pylist()
     assert smiles == ["CC(=O)O", "CCCO", "CCO", "NCC(=O)O"]
+
+
+def test_rows_are_known_by_structure_and_multiplicity(tmp_path: Path) -> None:
+    made = study(tmp_path).molecules.model_copy(update={"multiplicity_column": "m"})
+    made.table.write_text("id,name,smiles,active,m\na,x,[CH2],1,1\nb,y,[CH2],0,3\nc,z,[CH2],0,\nd,z,O,0,2\n")
+    index = build_index(made, tmp_path / "known").set_index("id")
+    assert index["status"].to_dict() == {"a": "ok", "b": "ok", "c": "duplicate", "d": "failed"}
+    assert index["multiplicity"].tolist()[:3] == [1, 3, 1]
+    without = study(tmp_path).molecules
+    assert build_index(without, tmp_path / "known")["status"].tolist() == ["ok", "duplicate", "duplicate", "ok"]
+    assert len(list((tmp_path / "known").rglob("*.parquet"))) == 2
 
 
 def test_index_of_several_processes_is_that_of_one(settings: MoleculesSettings, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from decar.planning.plan import load_plan
+from decar.config_file import load_study
+from decar.planning.plan import load_plan, make_plan
 from decar.receipt import read_receipts
 from decar.store import Store
 from tests.workflow.conftest import STUDY
@@ -22,8 +23,8 @@ def campaign(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Camp
     campaign = make_campaign(cluster, tmp_path_factory.mktemp("campaign") / "study")
     campaign.configure(
         dataset={"num_shards": 1},
-        # Each node runs torchrun, which starts two processes there: four in all, which meet over gloo.
-        training={"models": NETWORK, "max_epochs": 1, "nodes": 2, "processes_per_node": 2},
+        # Each of two nodes runs torchrun, which starts a process there; they meet over gloo.
+        training={"models": NETWORK, "max_epochs": 1, "nodes": 2},
     )
     return campaign
 
@@ -49,26 +50,20 @@ def test_every_molecule_gets_its_wavefunction_on_several_nodes(
         assert store.load("wavefunction", key, recipe).provenance["engine"]["name"] == backend
 
 
-def test_networks_are_trained_on_two_nodes(campaign: Campaign) -> None:
+def test_network_is_trained_on_two_nodes(campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
     """srun starts torchrun on two nodes; they find each other, and every molecule is predicted once."""
     campaign.configure(quantum={"backend": "pyscf"})
-    with Watch(campaign.cluster) as watch:
-        campaign.finish(campaign.start("--until", "train"))
-    trained = [job for job in campaign.cluster.jobs() if job["comment"].startswith("rule_train")]
-    assert len(trained) == 2
-    for job in trained:
-        assert job["state"] == "COMPLETED"
-        shape = campaign.cluster.client("scontrol", "show", "job", job["id"]).stdout
-        assert "NumNodes=2 NumCPUs=4 NumTasks=2 CPUs/Task=2" in shape
-    assert watch.seen
-    logs = sorted((campaign.folder / "results/small/logs/train").glob("*.log"))
-    assert len(logs) == 2
-    for log in logs:
-        text = log.read_text()
-        assert "--nnodes 2 --node-rank 0 --master-addr 127.0.0.1" in text
-        assert "--nnodes 2 --node-rank 1 --master-addr 127.0.0.1" in text
-    tables = [pd.read_parquet(path) for path in campaign.folder.glob("results/small/models/*/predictions.parquet")]
-    assert len(tables) == 2
-    for table in tables:
-        assert sorted(table["key"]) == sorted(set(table["key"]))
-        assert len(table) == 6
+    monkeypatch.chdir(campaign.folder)
+    study = Path("config.yaml")
+    predictions = Path(load_plan(make_plan(study, load_study(study))).training[0].folder) / "predictions.parquet"
+    campaign.finish(campaign.start(str(predictions)))
+    (job,) = [job for job in campaign.cluster.jobs() if job["comment"].startswith("rule_train")]
+    assert job["state"] == "COMPLETED"
+    shape = campaign.cluster.client("scontrol", "show", "job", job["id"]).stdout
+    assert "NumNodes=2 NumCPUs=2 NumTasks=2 CPUs/Task=1" in shape
+    (log,) = Path("results/small/logs/train").glob("*.log")
+    text = log.read_text()
+    for rank in (0, 1):
+        assert f"--nnodes 2 --node-rank {rank} --master-addr 127.0.0.1" in text
+    table = pd.read_parquet(predictions)
+    assert len(table) == table["key"].nunique() == 6

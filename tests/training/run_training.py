@@ -24,7 +24,7 @@ class NoteFirstGradient(Callback):
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_fit_start(self, _: Trainer, pl_module: LightningModule) -> None:
         for name, parameter in pl_module.named_parameters():
             if name.endswith("convolution.bias"):
                 parameter.data.fill_(0.01)

@@ -1,8 +1,8 @@
-r"""Orbitals on a voxel grid, block by block, from one-dimensional tables.
+r"""Basis functions on a voxel grid, block by block, from one-dimensional tables.
 
 On a product grid a Gaussian factorises: exp(-alpha r^2) = X(x) Y(y) Z(z), and so do its monomials and its derivatives.
 A block of 20^3 voxels needs 60 exponentials a primitive, not 8000. Each block evaluates the functions that it needs
-(screening.py) by outer products of table rows and turns them into orbitals by one matrix product.
+(screening.py) by outer products of table rows: a plane X Y for each, then planes times lines Z.
 """
 
 from collections.abc import Iterator
@@ -14,46 +14,95 @@ import numpy as np
 import torch
 
 from decar.fields.grid import VoxelGrid
-from decar.fields.orbitals import CartesianOrbitals, Derivative, monomial_gaussian
+from decar.fields.orbitals import (
+    CURVATURE,
+    GRADIENT,
+    VALUE,
+    CartesianOrbitals,
+    Derivative,
+    monomial_gaussian,
+)
 from decar.fields.screening import ACCURACY, Accuracy, Intervals, function_bounds, needed_functions
 
 BLOCK_BOHR = 4.0  # edge of a block: smaller blocks screen better, larger ones are better matrix products
 FEWEST, MOST = 6, 24  # voxels along the edge of a block
 # Table entries below are zero: a product of three must not be subnormal, which would slow arithmetic down many times.
 FLUSH = {torch.float32: 1e-12, torch.float64: 1e-30}
+NUM_VALUES = (1, 4, 5)  # by order: the function; with its gradient; with its Laplacian
+
+# tables[group][axis][derivative], (function, primitive, voxel); the contraction stands in the x table.
+Tables = list[list[list[torch.Tensor]]]
 
 
 @dataclass(frozen=True)
-class OrbitalBlock:
-    """Orbitals (or an orthogonal rotation of them, which leaves sums over orbitals as they are) on one block."""
+class GroupTables:
+    """Table rows of some functions of one group on one block: by derivative, (function, primitive, voxel)."""
+
+    x: list[torch.Tensor]
+    y: list[torch.Tensor]
+    z: list[torch.Tensor]
+    plane: torch.Tensor  # X Y, (function, x y, primitive)
+
+
+@dataclass(frozen=True)
+class FunctionBlock:
+    """The functions that matter on one block."""
 
     voxels: tuple[slice, slice, slice]
-    values: dict[Derivative, torch.Tensor]  # (orbital, x, y, z), in the evaluation's number format
+    rows: torch.Tensor  # (function,) which functions
+    groups: list[GroupTables]
+    num_values: int
+    memory: torch.Tensor
+
+    @property
+    def edges(self) -> tuple[int, int, int]:
+        """Return the voxels along x, y and z."""
+        x, y, z = (part.stop - part.start for part in self.voxels)
+        return x, y, z
+
+    def values(self) -> Iterator[torch.Tensor]:
+        """Yield phi, d/dx, d/dy, d/dz, Laplacian, as far as the order goes, each (function, voxel).
+
+        Each overwrites the one before: so the cache holds it while it is worked on.
+        """
+        x, y, z = self.edges
+        values = self.memory[: len(self.rows) * x * y * z].view(len(self.rows), x * y, z)
+        for value in range(self.num_values):
+            start = 0
+            for tables in self.groups:
+                stop = start + len(tables.plane)
+                _write(values[start:stop], tables, value)
+                start = stop
+            yield values.view(len(self.rows), x * y * z)
 
 
-def orbital_blocks(
-    orbitals: CartesianOrbitals, grid: VoxelGrid, derivatives: tuple[Derivative, ...], dtype: torch.dtype,
-    accuracy: Accuracy | None = None,
-) -> Iterator[OrbitalBlock]:  # fmt: skip
-    """Yield the orbitals and their derivatives on every block of the grid where they are not negligible.
+def derivatives_needed(order: int) -> tuple[Derivative, ...]:
+    """Return the derivatives of orbitals that fields of this order are made from."""
+    return (VALUE, *GRADIENT, *CURVATURE)[: (1, 4, 7)[order]]
+
+
+def function_blocks(
+    orbitals: CartesianOrbitals, grid: VoxelGrid, order: int, dtype: torch.dtype,
+    accuracy: Accuracy | None = None, has_frontier: bool = False,
+) -> Iterator[FunctionBlock]:  # fmt: skip
+    """Yield the functions and their derivatives on every block of the grid where they are not negligible.
 
     Runs on the device that holds the orbitals. Blocks that are not yielded hold zeros within the accuracy (by default
     that of the number format).
     """
-    order = max(max(derivative) for derivative in derivatives)
     tables = _tables(orbitals, grid, order, dtype)
     cuts = [_cuts(n, grid.spacing_bohr) for n in grid.shape]
+    bounds = _bounds(orbitals, grid, cuts, derivatives_needed(order))
     neglect = (accuracy or ACCURACY[dtype]).neglect
-    needed = _needed(orbitals, grid, cuts, derivatives, neglect)
+    needed = needed_functions(orbitals, bounds.flatten(1), neglect, has_frontier).view(bounds.shape)
     counts = needed.sum(dim=0)
+    largest = int(np.prod([max(cut.stop - cut.start for cut in pieces) for pieces in cuts]))
+    memory = tables[0][0][0].new_empty(int(counts.max()) * largest)
     for index in counts.nonzero().tolist():
-        voxels = tuple(cut[i] for cut, i in zip(cuts, index))
+        voxels = (cuts[0][index[0]], cuts[1][index[1]], cuts[2][index[2]])
         rows = needed[:, index[0], index[1], index[2]].nonzero().flatten()
-        mixing = _mixing(orbitals.coefficients[rows], dtype)
-        functions = _functions(tables, orbitals, rows, voxels, derivatives)
-        edges = [cut.stop - cut.start for cut in voxels]
-        values = {key: (mixing @ value).view(-1, *edges) for key, value in functions.items()}
-        yield OrbitalBlock((voxels[0], voxels[1], voxels[2]), values)
+        groups = _group_tables(tables, orbitals, rows, voxels)
+        yield FunctionBlock(voxels, rows, groups, NUM_VALUES[order], memory)
 
 
 def _cuts(n: int, spacing_bohr: float) -> list[slice]:
@@ -63,10 +112,7 @@ def _cuts(n: int, spacing_bohr: float) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
-def _tables(
-    orbitals: CartesianOrbitals, grid: VoxelGrid, order: int, dtype: torch.dtype
-) -> list[list[list[torch.Tensor]]]:
-    """Return tables[group][axis][derivative], (function, primitive, voxel); the contraction stands in the x table."""
+def _tables(orbitals: CartesianOrbitals, grid: VoxelGrid, order: int, dtype: torch.dtype) -> Tables:
     device, tables = orbitals.coefficients.device, []
     for group in orbitals.groups:
         axes = []
@@ -84,55 +130,52 @@ def _tables(
     return tables
 
 
-def _needed(
-    orbitals: CartesianOrbitals,
-    grid: VoxelGrid,
-    cuts: list[list[slice]],
-    derivatives: tuple[Derivative, ...],
-    neglect: float,
+def _bounds(
+    orbitals: CartesianOrbitals, grid: VoxelGrid, cuts: list[list[slice]], derivatives: tuple[Derivative, ...]
 ) -> torch.Tensor:
-    """Return which functions each block needs, (function, x block, y block, z block) bool."""
+    """Return the largest value of each function on each block, (function, x block, y block, z block)."""
     boxes: list[Intervals] = []
     for axis, (points, pieces) in enumerate(zip(grid.axes(), cuts)):
         ends = torch.tensor([[points[cut.start], points[cut.stop - 1]] for cut in pieces]).to(orbitals.coefficients)
         shape = [-1 if other == axis else 1 for other in range(3)]
         boxes.append((ends[:, 0].view(shape), ends[:, 1].view(shape)))
-    bounds = function_bounds(orbitals, boxes, derivatives)
-    return needed_functions(orbitals, bounds.flatten(1), neglect).view(bounds.shape)
+    return function_bounds(orbitals, boxes, derivatives)
 
 
-def _mixing(coefficients: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Return the matrix that turns functions into orbitals, (orbital, function).
-
-    Where there are fewer functions than orbitals, C^T = Q R, and R alone gives the same sums over orbitals.
-    """
-    if coefficients.shape[0] < coefficients.shape[1]:
-        triangle: torch.Tensor = torch.linalg.qr(coefficients.T, mode="r").R
-        return triangle.to(dtype)
-    return coefficients.T.to(dtype).contiguous()
-
-
-def _functions(
-    tables: list[list[list[torch.Tensor]]], orbitals: CartesianOrbitals, rows: torch.Tensor,
-    voxels: tuple[slice, ...], derivatives: tuple[Derivative, ...],
-) -> dict[Derivative, torch.Tensor]:  # fmt: skip
-    """Return the functions named by `rows` and their derivatives on one block, (function, voxel)."""
-    parts: dict[Derivative, list[torch.Tensor]] = {derivative: [] for derivative in derivatives}
-    first = 0
+def _group_tables(
+    tables: Tables, orbitals: CartesianOrbitals, rows: torch.Tensor, voxels: tuple[slice, ...]
+) -> list[GroupTables]:
+    """Return the tables of the functions named by `rows` on one block."""
+    parts, first = [], 0
     for group, axes in zip(orbitals.groups, tables):
-        size = len(group)
-        members = rows[(rows >= first) & (rows < first + size)] - first
-        first += size
-        if not len(members):
-            continue
-        pieces = [[table[:, :, cut].index_select(0, members) for table in axis] for axis, cut in zip(axes, voxels)]
-        planes = {(d[0], d[1]): _plane(pieces[0][d[0]], pieces[1][d[1]]) for d in derivatives}
-        for derivative in derivatives:
-            plane, line = planes[derivative[0], derivative[1]], pieces[2][derivative[2]]
-            parts[derivative].append(torch.bmm(plane.transpose(1, 2), line).flatten(1))
-    return {derivative: values[0] if len(values) == 1 else torch.cat(values) for derivative, values in parts.items()}
+        members = rows[(rows >= first) & (rows < first + len(group))] - first
+        first += len(group)
+        if len(members):
+            every = len(members) == len(group)
+            x, y, z = (
+                [table[:, :, cut] if every else table[:, :, cut].index_select(0, members) for table in axis]
+                for axis, cut in zip(axes, voxels)
+            )
+            parts.append(GroupTables(x, y, z, _plane(x[0], y[0])))
+    return parts
+
+
+def _write(target: torch.Tensor, tables: GroupTables, value: int) -> None:
+    """Write one value of the functions, in the order of FunctionBlock.values, to (function, x y, z)."""
+    x, y, z = tables.x, tables.y, tables.z
+    if value == 0:
+        torch.bmm(tables.plane, z[0], out=target)
+    elif value == 1:
+        torch.bmm(_plane(x[1], y[0]), z[0], out=target)
+    elif value == 2:
+        torch.bmm(_plane(x[0], y[1]), z[0], out=target)
+    elif value == 3:
+        torch.bmm(tables.plane, z[1], out=target)
+    else:
+        curved = _plane(x[2], y[0]) + _plane(x[0], y[2])
+        torch.bmm(torch.cat([curved, tables.plane], dim=2), torch.cat([z[0], z[2]], dim=1), out=target)
 
 
 def _plane(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Return X(x) Y(y), (function, primitive, x y)."""
-    return (x[:, :, :, None] * y[:, :, None, :]).flatten(2)
+    """Return X(x) Y(y), (function, x y, primitive)."""
+    return (x[:, :, :, None] * y[:, :, None, :]).flatten(2).transpose(1, 2)

@@ -87,7 +87,7 @@ def sampled_error(
     points = grid.point(voxels)
     distances = np.linalg.norm(points[:, None] - wavefunction.geometry_bohr, axis=2).min(axis=1)
     kept = distances > NEAR_NUCLEUS_BOHR
-    exact = field.exact(wavefunction, points[kept])
+    exact = field.at_points(wavefunction, points[kept])
     error = values.reshape(field.channels, -1)[:, voxels[kept]].astype(np.float64) - exact
     return {
         "num_samples": int(kept.sum()),

@@ -52,11 +52,6 @@ def _table() -> dict[str, NDArray[np.generic]]:
         return {name: file[name] for name in file.files}
 
 
-def has_free_atom(atomic_number: int) -> bool:
-    """Return whether the table has this element."""
-    return atomic_number in _table()["atomic_numbers"]
-
-
 def level() -> str:
     """Return the level of theory of the table."""
     return str(_table()["level"])

@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 Derivative = tuple[int, int, int]  # how often along x, y, z
 VALUE: Derivative = (0, 0, 0)
 GRADIENT: tuple[Derivative, ...] = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+CURVATURE: tuple[Derivative, ...] = ((2, 0, 0), (0, 2, 0), (0, 0, 2))
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ class CartesianOrbitals:
 
     groups: tuple[FunctionGroup, ...]
     coefficients: torch.Tensor  # (function, orbital), columns scaled by the square root of the occupation
+    energies: torch.Tensor  # (orbital,) [hartree]
+    spins: torch.Tensor  # (orbital,) 1 for alpha, -1 for beta, 0 for an orbital that holds both
+    frontier: torch.Tensor  # (function, 2): highest occupied and lowest empty orbital, with norm one
+    has_empty: bool  # whether the wavefunction states an empty orbital; else the second column is zero
 
     @property
     def num_functions(self) -> int:
@@ -53,7 +58,8 @@ class CartesianOrbitals:
 def cartesian_orbitals(wavefunction: Wavefunction, device: torch.device | str = "cpu") -> CartesianOrbitals:
     """Return the occupied orbitals of both spins in Cartesian functions, on a device."""
     basis = wavefunction.basis
-    coefficients = _cartesian_rows(basis, _occupied(wavefunction))
+    columns = _columns(wavefunction)
+    coefficients = _cartesian_rows(basis, columns.coefficients)
     sizes = [len(cartesian_powers(l)) for l in basis.angular_momentum.tolist()]
     stops = np.cumsum(sizes)
     groups, rows = [], []
@@ -61,7 +67,11 @@ def cartesian_orbitals(wavefunction: Wavefunction, device: torch.device | str = 
         shells = np.flatnonzero(basis.num_primitives == length)
         groups.append(_group(wavefunction, shells, length, device))
         rows += [row for shell in shells for row in range(stops[shell] - sizes[shell], stops[shell])]
-    return CartesianOrbitals(tuple(groups), torch.tensor(coefficients[rows], device=device))
+    matrix = torch.tensor(coefficients[rows], device=device)
+    return CartesianOrbitals(
+        tuple(groups), matrix[:, :-2].contiguous(), torch.tensor(columns.energies, device=device),
+        torch.tensor(columns.spins, device=device), matrix[:, -2:].contiguous(), columns.has_empty,
+    )  # fmt: skip
 
 
 def _group(
@@ -81,12 +91,32 @@ def _group(
     )
 
 
-def _occupied(wavefunction: Wavefunction) -> Floats:
-    """Return sqrt(n_i) C_i of the occupied orbitals of both spins, (basis function, orbital)."""
-    pairs = [(wavefunction.alpha_coefficients, wavefunction.alpha_occupations)]
+@dataclass(frozen=True)
+class _Columns:
+    coefficients: Floats  # (basis function, orbital + 2): the occupied ones, the highest of them, the lowest empty one
+    energies: Floats
+    spins: Floats
+    has_empty: bool
+
+
+def _columns(wavefunction: Wavefunction) -> _Columns:
+    """Return sqrt(n_i) C_i of the occupied orbitals of both spins, and the frontier orbitals of either spin."""
+    alpha = (wavefunction.alpha_coefficients, wavefunction.alpha_occupations, wavefunction.alpha_energies)
+    parts = [(*alpha, 0.0 if wavefunction.beta_coefficients is None else 1.0)]
     if wavefunction.beta_coefficients is not None and wavefunction.beta_occupations is not None:
-        pairs.append((wavefunction.beta_coefficients, wavefunction.beta_occupations))
-    return np.hstack([c[:, n > 0] * np.sqrt(n[n > 0]) for c, n in pairs]).astype(np.float64)
+        assert wavefunction.beta_energies is not None  # stated together with the orbitals
+        parts.append((wavefunction.beta_coefficients, wavefunction.beta_occupations, wavefunction.beta_energies, -1.0))
+    orbitals = np.hstack([c for c, _, _, _ in parts]).astype(np.float64)
+    occupations, energies = np.concatenate([n for _, n, _, _ in parts]), np.concatenate([e for _, _, e, _ in parts])
+    spins = np.concatenate([np.full(len(n), spin) for _, n, _, spin in parts])
+    filled = occupations > 0
+    highest = np.flatnonzero(filled)[np.argmax(energies[filled])]
+    empty = np.flatnonzero(~filled)
+    lowest = orbitals[:, empty[np.argmin(energies[empty])]] if len(empty) else np.zeros(len(orbitals))
+    scaled = orbitals[:, filled] * np.sqrt(occupations[filled])
+    return _Columns(
+        np.column_stack([scaled, orbitals[:, highest], lowest]), energies[filled], spins[filled], bool(len(empty))
+    )
 
 
 def _transformation(l: int, is_cartesian: bool) -> Floats:

@@ -19,5 +19,8 @@ def electron_fraction_outside(wavefunction: Wavefunction, grid: VoxelGrid) -> fl
         outside = ~grid.contains(quadrature.points)
         points.append(quadrature.points[outside])
         weights.append(quadrature.weights[outside])
-    density = point_intermediates(cartesian_orbitals(wavefunction), np.concatenate(points)).density.numpy()
+    beyond = np.concatenate(points)
+    if not len(beyond):
+        return 0.0
+    density = point_intermediates(cartesian_orbitals(wavefunction), beyond).density.numpy()
     return float(np.concatenate(weights) @ density) / wavefunction.num_electrons

@@ -1,17 +1,21 @@
 r"""Orbitals at any points, in float64: for quadratures, and to sample the error of a field on a grid.
 
-    phi = x^a y^b z^c R(r),  R = sum_p c_p exp(-alpha_p r^2),   d phi/dx = a x^(a-1) y^b z^c R - 2 x^(a+1) y^b z^c R',
-    R' = sum_p alpha_p c_p exp(-alpha_p r^2)
+    phi = m R_0,   m = x^a y^b z^c,   R_k = sum_p c_p alpha_p^k exp(-alpha_p r^2),   l = a + b + c
+    d phi/dx = a x^(a-1) y^b z^c R_0 - 2 x^(a+1) y^b z^c R_1
+    laplacian phi = (a (a-1) x^(a-2) y^b z^c + ...) R_0 - 2 (2l + 3) m R_1 + 4 r^2 m R_2
 
 Points come in chunks that lie close together, so that the bound of each function over a chunk's bounding box screens.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from decar.fields.density import Intermediates, derivatives_needed, intermediates_of
-from decar.fields.orbitals import GRADIENT, VALUE, CartesianOrbitals, Derivative, FunctionGroup
+from decar.fields.basis_blocks import NUM_VALUES, derivatives_needed
+from decar.fields.density import Intermediates, Weight, mixing, sums_of
+from decar.fields.orbitals import GRADIENT, CartesianOrbitals, FunctionGroup
 from decar.fields.screening import ACCURACY, function_bounds, needed_functions
 
 Floats = NDArray[np.float64]
@@ -19,8 +23,10 @@ CHUNK = 512  # points of a chunk
 CELL_BOHR = 0.5
 
 
-def point_intermediates(orbitals: CartesianOrbitals, points: Floats, order: int = 0) -> Intermediates:
-    """Return rho and, for order 1, its gradient at points (n, 3) [bohr] in any order, on the orbitals' device."""
+def point_intermediates(
+    orbitals: CartesianOrbitals, points: Floats, order: int = 0, weights: Sequence[Weight] = ()
+) -> Intermediates:
+    """Return the sums over orbitals at points (n, 3) [bohr] in any order, on the orbitals' device."""
     device = orbitals.coefficients.device
     path = _space_filling_order(points)
     sorted_points = torch.as_tensor(points[path], dtype=torch.float64, device=device)
@@ -28,12 +34,15 @@ def point_intermediates(orbitals: CartesianOrbitals, points: Floats, order: int 
     ends = torch.stack([torch.stack([chunk.amin(dim=0), chunk.amax(dim=0)]) for chunk in chunks])
     boxes = [(ends[:, 0, axis], ends[:, 1, axis]) for axis in range(3)]
     bounds = function_bounds(orbitals, boxes, derivatives_needed(order))
-    needed = needed_functions(orbitals, bounds, ACCURACY[torch.float64].neglect)
-    parts = [_chunk(orbitals, chunk, members, order) for chunk, members in zip(chunks, needed.T)]
+    needed = needed_functions(orbitals, bounds, ACCURACY[torch.float64].neglect, has_frontier=bool(weights))
+    parts = []
+    for chunk, members in zip(chunks, needed.T):
+        matrices = mixing(orbitals, members.nonzero().flatten(), weights, torch.float64)
+        functions = functions_at(orbitals, members, chunk, order)
+        parts.append(sums_of(functions, order, len(chunk), matrices))
     back = torch.as_tensor(np.argsort(path), device=device)
-    gradients = [part.gradient for part in parts if part.gradient is not None]
-    density = torch.cat([part.density for part in parts])[back]
-    return Intermediates(density, torch.cat(gradients, dim=1)[:, back] if gradients else None)
+    weighted = {name: torch.cat([part.weighted[name] for part in parts])[back] for name in weights}
+    return Intermediates(torch.cat([part.sums for part in parts], dim=1)[:, back], weighted)
 
 
 def _space_filling_order(points: Floats) -> NDArray[np.intp]:
@@ -46,42 +55,56 @@ def _space_filling_order(points: Floats) -> NDArray[np.intp]:
     return np.argsort(code, kind="stable")
 
 
-def _chunk(orbitals: CartesianOrbitals, points: torch.Tensor, needed: torch.Tensor, order: int) -> Intermediates:
-    """Return the sums over orbitals at the points of one chunk, from the functions that it needs."""
-    parts: list[dict[Derivative, torch.Tensor]] = []
-    first = 0
+def functions_at(
+    orbitals: CartesianOrbitals, needed: torch.Tensor, points: torch.Tensor, order: int = 0,
+    dtype: torch.dtype = torch.float64,
+) -> torch.Tensor:  # fmt: skip
+    """Return the needed functions, (function,) bool, at points (n, 3) float64: (value, function, point).
+
+    Values: phi; for order 1 its gradient too; for order 2 its Laplacian.
+    """
+    parts, first = [], 0
     for group in orbitals.groups:
         members = needed[first : first + len(group)].nonzero().flatten()
-        parts.append(_functions(group, members, points, order))
         first += len(group)
-    mixing = orbitals.coefficients[needed].T
-    return intermediates_of({key: mixing @ torch.cat([part[key] for part in parts]) for key in parts[0]})
+        if len(members):
+            parts.append(_functions(group, members, points, order, dtype))
+    return torch.cat(parts, dim=1) if parts else points.new_zeros(NUM_VALUES[order], 0, len(points), dtype=dtype)
 
 
 def _functions(
-    group: FunctionGroup, members: torch.Tensor, points: torch.Tensor, order: int
-) -> dict[Derivative, torch.Tensor]:
-    """Return the functions named by `members` at the points, and for order 1 their gradients, (function, point)."""
+    group: FunctionGroup, members: torch.Tensor, points: torch.Tensor, order: int, dtype: torch.dtype
+) -> torch.Tensor:
+    """Return the functions named by `members` and their derivatives at the points, (value, function, point)."""
     shells, owner = torch.unique(group.shell[members], return_inverse=True)
-    offset = points.T[:, None, :] - group.centres[shells].T[:, :, None]  # (3, shell, point)
-    exponents, contraction = group.exponents[shells], group.contraction[shells]
-    gaussians = torch.exp(-exponents[:, :, None] * (offset * offset).sum(dim=0)[:, None])
-    radial = (contraction[:, :, None] * gaussians).sum(dim=1)[owner]
+    offset = (points.T[:, None, :] - group.centres[shells].T[:, :, None]).to(dtype)  # (3, shell, point)
+    exponents, contraction = group.exponents[shells].to(dtype), group.contraction[shells].to(dtype)
+    square = (offset * offset).sum(dim=0)
+    gaussians = torch.exp(-exponents[:, :, None] * square[:, None])
+    radial = [
+        torch.bmm((contraction * exponents**k)[:, None], gaussians)[:, 0].index_select(0, owner)
+        for k in range(order + 1)
+    ]
     powers = group.powers[members].to(torch.int64)
-    highest = int(powers.max()) + 1 if len(members) else 0
-    ladder = [torch.ones_like(offset)]
-    for _ in range(highest):
+    ladder = [torch.ones_like(offset), offset]
+    for _ in range(int(powers.max()) + 1):
         ladder.append(ladder[-1] * offset)
     table = torch.stack(ladder)  # (power, 3, shell, point)
 
     def monomial(a: torch.Tensor) -> torch.Tensor:
         return table[a[:, 0], 0, owner] * table[a[:, 1], 1, owner] * table[a[:, 2], 2, owner]
 
-    values = {VALUE: monomial(powers).mul_(radial)}
-    if order:
-        slope = ((contraction * exponents)[:, :, None] * gaussians).sum(dim=1)[owner]
-        for axis, derivative in enumerate(GRADIENT):
-            step = torch.tensor(derivative, device=powers.device)
-            lower = powers[:, axis, None] * monomial((powers - step).clamp(min=0))
-            values[derivative] = lower * radial - 2 * monomial(powers + step) * slope
-    return values
+    own = monomial(powers)
+    values = [own * radial[0]]
+    for axis in range(3 if order else 0):
+        step = torch.tensor(GRADIENT[axis], device=powers.device)
+        lower = powers[:, axis, None] * monomial((powers - step).clamp(min=0))
+        values.append(lower * radial[0] - 2 * monomial(powers + step) * radial[1])
+    if order > 1:
+        momentum = powers.sum(dim=1)[:, None]
+        curved = 4 * square.index_select(0, owner) * own * radial[2] - 2 * (2 * momentum + 3) * own * radial[1]
+        for axis in range(3):
+            power, step = powers[:, axis, None], 2 * torch.tensor(GRADIENT[axis], device=powers.device)
+            curved += power * (power - 1) * monomial((powers - step).clamp(min=0)) * radial[0]
+        values.append(curved)
+    return torch.stack(values)

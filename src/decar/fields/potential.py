@@ -1,102 +1,174 @@
 r"""Electrostatic potential  V(r) = sum_A Z_A / |r - R_A| - int rho(r') / |r - r'| d3r'  on a voxel grid.
 
-The sum over atoms and multipoles of atomic_potential.py is evaluated block by block. In each block an atom contributes
-only the multipoles that matter there: those left out sum to less than NEGLECT. Exact but for the truncation of the
-expansion; a voxel nearer to a nucleus than NEAREST_BOHR sees the nucleus at that distance, so that V stays finite.
+    V = K * (-sum_i s_i^2 + sum_A g_A)  +  sum_A V[q_A - g_A]
+
+The soft charge, with a soft image g_A of every nucleus and its hard density, is convolved with the Coulomb kernel on a
+coarse lattice (coulomb.py) and interpolated; what is missing near nuclei ends at a ball (hard_atoms.py). Every
+step converges to the exact integral: STANDARD is within 1e-4, TIGHT within 1e-6 hartree/e.
+
+Voxels far from the molecule see the same charge on lattices of twice, four times, ... the spacing.
 """
+
+from dataclasses import dataclass
+from math import ceil, floor, log, pi, sqrt
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from decar.fields.atomic_potential import NODES_BOHR, STANDARD, AtomicPotential, Expansion, atomic_potentials
+from decar.fields.balls import add_compensation, add_hard_potential
+from decar.fields.coulomb import Lattice, lattice_potential
+from decar.fields.density import grid_intermediates
+from decar.fields.gaussian_split import GaussianSplit, split_gaussians
 from decar.fields.grid import VoxelGrid
-from decar.fields.harmonics import solid_harmonics
-from decar.fields.orbitals import CartesianOrbitals
-from decar.fields.radial_poisson import angular_momenta
+from decar.fields.hard_atoms import Angular, BallRule, HardAtom, hard_atom
+from decar.fields.interpolation import MARGIN, interpolation_matrix, transform
 from decar.quantum.wavefunction import Wavefunction
 
 Floats = NDArray[np.float64]
-NEAREST_BOHR = 0.01
-NEGLECT = 1e-6  # [hartree/e], of one atom
-BLOCK = 16  # voxels along the edge of a block
-CHUNK = 4096  # points that are worked on at once
+SOFT_EXPONENT = 1.3  # the highest exponent of a soft primitive [bohr^-2]
+NEAR_BOHR = 7.0  # nearer to a nucleus, only the finest lattice is good enough
+LOWEST_GAMMA = 1.5  # of the soft charges that stand for nuclei [bohr^-2]
+FIRST_ROW_EXPONENT = 5000.0  # of the tightest Gaussian [bohr^-2]; tighter ones need more radii
 
 
-def electrostatic_potential(
-    wavefunction: Wavefunction, orbitals: CartesianOrbitals, grid: VoxelGrid, dtype: torch.dtype = torch.float32,
-    expansion: Expansion = STANDARD,
+@dataclass(frozen=True)
+class Expansion:
+    """What the potential is truncated at."""
+
+    sharpness: float  # exp(-sharpness^2): how much of the tightest soft product the lattice does not resolve
+    soft_tail: float  # orbitals end where they are below it [bohr^-3/2]
+    hard_tail: float
+    num_radii: int
+    heavy: Angular
+    hydrogen: Angular
+    dtype: torch.dtype  # of the orbitals on the lattice and around nuclei
+
+
+STANDARD = Expansion(3.7, 1e-4, 1e-6, 32, Angular(23, 8), Angular(17, 6), torch.float32)
+TIGHT = Expansion(5.2, 1e-6, 1e-8, 60, Angular(35, 14), Angular(29, 12), torch.float64)
+
+
+@dataclass(frozen=True)
+class SoftCharge:
+    """The soft charge on its lattice, and the hard atoms that it does without."""
+
+    origin_bohr: Floats  # (3,)
+    lattice: Lattice
+    charge: torch.Tensor  # (x, y, z) [e/bohr^3]
+    atoms: list[HardAtom]
+    margin_bohr: float  # how far beyond the lattice voxels are still too near for a coarser one
+
+
+def electrostatics(
+    wavefunction: Wavefunction, grid: VoxelGrid, dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu", order: int = 0, expansion: Expansion | None = None,
 ) -> torch.Tensor:  # fmt: skip
-    """Return V as one channel, (1, x, y, z) [hartree/e]."""
-    evaluator = PotentialEvaluator(atomic_potentials(wavefunction, orbitals, expansion), dtype)
-    axes = [torch.as_tensor(points) for points in grid.axes()]
-    potential = torch.empty(grid.shape, dtype=dtype)
-    for x, y, z in _blocks(grid.shape):
-        points = torch.cartesian_prod(axes[0][x], axes[1][y], axes[2][z])
-        potential[x, y, z] = evaluator(points).view(potential[x, y, z].shape)
-    return potential[None]
+    """Return V [hartree/e], (1, x, y, z), and for order 1 grad V [hartree/e/bohr] behind it, (4, x, y, z).
+
+    By default STANDARD for float32 and TIGHT for float64.
+    """
+    soft = soft_charge(wavefunction, expansion or (STANDARD if dtype == torch.float32 else TIGHT), device)
+    values = soft_potential(soft, grid, order, dtype)
+    for atom in soft.atoms:
+        add_hard_potential(values, grid, atom)
+    return values
 
 
-def potential_at_points(
-    wavefunction: Wavefunction, orbitals: CartesianOrbitals, points: Floats, expansion: Expansion = STANDARD
-) -> Floats:
-    """Return V at points (n, 3) [bohr], (n,) [hartree/e], in float64."""
-    evaluator = PotentialEvaluator(atomic_potentials(wavefunction, orbitals, expansion), torch.float64)
-    chunks = [torch.as_tensor(points[start : start + CHUNK]) for start in range(0, len(points), CHUNK)]
-    return np.asarray(torch.cat([evaluator(chunk) for chunk in chunks]).numpy())
+def soft_charge(wavefunction: Wavefunction, expansion: Expansion, device: torch.device | str = "cpu") -> SoftCharge:
+    """Return the soft charge of a molecule, total charge included, and its hard atoms."""
+    split = split_gaussians(wavefunction, SOFT_EXPONENT, expansion.soft_tail, expansion.hard_tail, device)
+    exponent = max(split.highest_exponent, LOWEST_GAMMA)
+    atoms = _hard_atoms(wavefunction, split, expansion, exponent)
+    spacing = pi / (2 * expansion.sharpness * sqrt(exponent))
+    reach = np.maximum(split.soft_reach_bohr, [atom.rule.reach_bohr for atom in atoms])[:, None]
+    low, high = (wavefunction.geometry_bohr - reach).min(axis=0), (wavefunction.geometry_bohr + reach).max(axis=0)
+    x, y, z = (ceil(length / spacing) + 1 for length in high - low)
+    box = VoxelGrid((float(low[0]), float(low[1]), float(low[2])), spacing, (x, y, z))
+    charge = torch.zeros(box.shape, dtype=expansion.dtype, device=device)
+    if split.soft is not None:
+        charge = -grid_intermediates(split.soft, box, 0, expansion.dtype).density
+    for atom in atoms:
+        add_compensation(charge, box, atom, exponent)
+    margin = max(0.0, NEAR_BOHR - float(reach.min()))
+    return SoftCharge(low, Lattice((0, 0, 0), (x, y, z), spacing), charge, atoms, margin)
 
 
-def _blocks(shape: tuple[int, int, int]) -> list[tuple[slice, slice, slice]]:
-    x, y, z = ([slice(i, min(i + BLOCK, n)) for i in range(0, n, BLOCK)] for n in shape)
-    return [(a, b, c) for a in x for b in y for c in z]
+def _hard_atoms(
+    wavefunction: Wavefunction, split: GaussianSplit, expansion: Expansion, exponent: float
+) -> list[HardAtom]:
+    owner = np.repeat(wavefunction.basis.atom, wavefunction.basis.num_primitives)
+    least = 1.1 * sqrt(log(1 / expansion.hard_tail) / exponent)  # where a compensating charge has ended
+    atoms = []
+    for atom, number in enumerate(wavefunction.atomic_numbers.tolist()):
+        reach = max(float(split.hard_reach_bohr[atom]), least)
+        tightest = float(wavefunction.basis.exponents[owner == atom].max(initial=1.0))
+        radii = ceil(expansion.num_radii * max(1.0, tightest / FIRST_ROW_EXPONENT) ** 0.2)
+        angular = expansion.hydrogen if number == 1 else expansion.heavy
+        centre, charge = wavefunction.geometry_bohr[atom], float(wavefunction.nuclear_charges[atom])
+        rule, parts = BallRule(radii, reach), (split.hard[atom], split.partners[number])
+        atoms.append(hard_atom(*parts, centre, charge, rule, angular, exponent, expansion.dtype))
+    return atoms
 
 
-class PotentialEvaluator:
-    """V at points that lie close together, from the tables of all atoms, in one number format."""
+def soft_potential(soft: SoftCharge, grid: VoxelGrid, order: int, dtype: torch.dtype) -> torch.Tensor:
+    """Return the potential of the soft charge and for order 1 its gradient on the voxels, (1 or 4, x, y, z).
 
-    def __init__(self, atoms: list[AtomicPotential], dtype: torch.dtype) -> None:
-        self.dtype = dtype
-        self.centres = torch.tensor(np.array([atom.centre for atom in atoms]))
-        self.monopoles = [torch.tensor(atom.monopole, dtype=dtype) for atom in atoms]
-        self.highest = round(float(np.sqrt(atoms[0].multipoles.shape[1] + 1))) - 1
-        # One table for each highest l: contiguous rows of the components that are kept.
-        self.tables = [torch.tensor(atom.multipoles, dtype=dtype) for atom in atoms]
-        self.reaches = [_reaches(atom.multipoles, self.highest) for atom in atoms]
-        self.start = float(np.log(NODES_BOHR[0]))
-        self.step = float(np.log(NODES_BOHR[1] / NODES_BOHR[0]))
-
-    def __call__(self, points: torch.Tensor) -> torch.Tensor:
-        """Return V at points (n, 3) float64 [bohr], (n,) [hartree/e]."""
-        total = torch.zeros(len(points), dtype=self.dtype)
-        for atom, centre in enumerate(self.centres):
-            offset = (points - centre).T.to(self.dtype)
-            distance = (offset * offset).sum(dim=0).sqrt_().clamp_(min=NEAREST_BOHR)
-            place = ((distance.log() - self.start) / self.step).clamp_(0, len(NODES_BOHR) - 1.001)
-            node = place.to(torch.int64)
-            place -= node
-            monopole = self.monopoles[atom]
-            total += torch.lerp(monopole[node], monopole[node + 1], place) / distance
-            l = int((self.reaches[atom] > float(distance.min())).sum())
-            if l:
-                total += self._multipoles(atom, l, offset / distance, node, place)
-        return total
-
-    def _multipoles(
-        self, atom: int, l: int, direction: torch.Tensor, node: torch.Tensor, place: torch.Tensor
-    ) -> torch.Tensor:
-        table = self.tables[atom][:, : (l + 1) ** 2 - 1]
-        radial = torch.lerp(table.index_select(0, node), table.index_select(0, node + 1), place[:, None])
-        total: torch.Tensor = torch.linalg.vecdot(radial, solid_harmonics(direction, l)[1:].T)
-        return total
+    Lattice after lattice, each of twice the spacing and for voxels up to twice as far away; the charge is carried
+    along by the transpose of interpolation, which keeps the potential of all that is far enough.
+    """
+    lattice, charge = soft.lattice, soft.charge
+    places = [(points - start) / lattice.spacing_bohr for points, start in zip(grid.axes(), soft.origin_bohr)]
+    values = torch.zeros((3 * order + 1, *grid.shape), dtype=dtype, device=charge.device)
+    done = tuple(slice(0, 0) for _ in range(3))
+    margin = soft.margin_bohr / lattice.spacing_bohr  # how far beyond the charge voxels are looked after, in steps
+    while True:
+        here = tuple(
+            _range(x, a - margin, a + n - 1 + margin) for x, a, n in zip(places, lattice.first, lattice.counts)
+        )
+        if here != done and all(part.stop > part.start for part in here):
+            kept = values[(slice(None), *done)].clone()
+            _interpolate(values[(slice(None), *here)], lattice, charge, [x[part] for x, part in zip(places, here)])
+            values[(slice(None), *done)] = kept
+            done = here
+        if all(part == slice(0, n) for part, n in zip(here, grid.shape)):
+            return values
+        lattice, charge = _coarser(lattice, charge)
+        places = [x / 2 for x in places]
+        margin = margin / 2 + max(soft.lattice.counts) / 4
 
 
-def _reaches(multipoles: Floats, highest_l: int) -> Floats:
-    """Return for l = 1..highest_l the distance beyond which the multipoles of l and above are below NEGLECT."""
-    l = angular_momenta(highest_l)[1:]
-    # |sum_m U_lm Y_lm| <= sqrt((2l + 1) / 4 pi) |U_l| at every direction.
-    bounds = np.stack(
-        [np.sqrt((2 * k + 1) / (4 * np.pi) * (multipoles[:, l == k] ** 2).sum(axis=1)) for k in range(1, highest_l + 1)]
+def _range(places: Floats, low: float, high: float) -> slice:
+    """Return which voxels of one axis lie between two places."""
+    inside = np.flatnonzero((places >= low) & (places <= high))
+    return slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(0, 0)
+
+
+def _interpolate(values: torch.Tensor, lattice: Lattice, charge: torch.Tensor, places: list[Floats]) -> None:
+    """Write the potential, and its gradient, of a charge at a product of places, in steps of the lattice."""
+    ends = [(floor(x[0]) - MARGIN, ceil(x[-1]) + MARGIN) for x in places]
+    first, counts = zip(*((low, high - low + 1) for low, high in ends))
+    target = Lattice((first[0], first[1], first[2]), (counts[0], counts[1], counts[2]), lattice.spacing_bohr)
+    potential = lattice_potential(charge, lattice, target)
+    plain, sloped = (
+        [
+            torch.as_tensor(interpolation_matrix(low, count, x, order) / lattice.spacing_bohr**order).to(potential)
+            for low, count, x in zip(first, counts, places)
+        ]
+        for order in (0, 1)
     )
-    tails = np.cumsum(bounds[::-1], axis=0)[::-1]  # (l, node): all of l and above
-    farthest = [np.flatnonzero(tail > NEGLECT) for tail in tails]
-    return np.array([NODES_BOHR[index[-1]] * 1.01 if len(index) else 0.0 for index in farthest])
+    for channel, value in enumerate(values):
+        value.copy_(transform(potential, [sloped[k] if k == channel - 1 else plain[k] for k in range(3)]))
+
+
+def _coarser(lattice: Lattice, charge: torch.Tensor) -> tuple[Lattice, torch.Tensor]:
+    """Return a charge density on the lattice of twice the spacing, with the same potential at a distance."""
+    first, counts, matrices = [], [], []
+    for low, count in zip(lattice.first, lattice.counts):
+        start, stop = low // 2 - MARGIN, -((low + count - 1) // -2) + MARGIN
+        first.append(start)
+        counts.append(stop - start + 1)
+        places = np.arange(low, low + count) / 2
+        matrices.append(torch.as_tensor(interpolation_matrix(start, counts[-1], places).T / 2).to(charge))
+    coarse = Lattice((first[0], first[1], first[2]), (counts[0], counts[1], counts[2]), 2 * lattice.spacing_bohr)
+    return coarse, transform(charge, matrices)

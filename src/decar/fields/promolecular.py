@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from decar.fields.free_atoms import RADII_BOHR, FreeAtom, free_atom_density, log_lattice
+from decar.fields.free_atoms import RADII_BOHR, FreeAtom, log_lattice, valence_density
 from decar.fields.grid import VoxelGrid
 
 Floats = NDArray[np.float64]
@@ -18,13 +18,21 @@ SLAB = 262144  # voxels that are worked on at once, so that they stay in the cac
 
 def promolecular_density(
     atomic_numbers: NDArray[np.int32], geometry_bohr: Floats, grid: VoxelGrid,
-    dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu", num_electrons: Floats | None = None,
 ) -> torch.Tensor:  # fmt: skip
-    """Return rho_pro as one channel, (1, x, y, z) [e/bohr^3]; raises InputMoleculeError for elements beyond Xe."""
+    """Return rho_pro as one channel, (1, x, y, z) [e/bohr^3]; raises InputMoleculeError for elements beyond Xe.
+
+    `num_electrons` of each atom: fewer than its number damp its core away (free_atoms.py), as under a core potential.
+    """
     density = torch.zeros(grid.shape, dtype=dtype, device=device)
-    for atomic_number, centre in zip(atomic_numbers.tolist(), geometry_bohr):
-        _add_atom(density, free_atom_density(atomic_number), centre, grid)
+    for atom, centre in zip(_atoms(atomic_numbers, num_electrons), geometry_bohr):
+        _add_atom(density, atom, centre, grid)
     return density[None]
+
+
+def _atoms(atomic_numbers: NDArray[np.int32], num_electrons: Floats | None) -> list[FreeAtom]:
+    counts = atomic_numbers if num_electrons is None else num_electrons
+    return [valence_density(number, float(count)) for number, count in zip(atomic_numbers.tolist(), counts)]
 
 
 def _add_atom(density: torch.Tensor, atom: FreeAtom, centre: Floats, grid: VoxelGrid) -> None:
@@ -59,9 +67,11 @@ def _radial_density(square: torch.Tensor, coefficients: torch.Tensor, cutoff: fl
     return value.exp_().view(square.shape) * (square < cutoff**2)
 
 
-def promolecular_at_points(atomic_numbers: NDArray[np.int32], geometry_bohr: Floats, points: Floats) -> Floats:
+def promolecular_at_points(
+    atomic_numbers: NDArray[np.int32], geometry_bohr: Floats, points: Floats, num_electrons: Floats | None = None
+) -> Floats:
     """Return rho_pro at points (n, 3) [bohr], (n,) [e/bohr^3], in float64."""
     density = np.zeros(len(points))
-    for atomic_number, centre in zip(atomic_numbers.tolist(), geometry_bohr):
-        density += free_atom_density(atomic_number).density(np.linalg.norm(points - centre, axis=1))
+    for atom, centre in zip(_atoms(atomic_numbers, num_electrons), geometry_bohr):
+        density += atom.density(np.linalg.norm(points - centre, axis=1))
     return density

@@ -16,6 +16,7 @@ from scipy.integrate import lebedev_rule
 
 Floats = NDArray[np.float64]
 HYDROGEN_SHARE = 0.3
+LEBEDEV_DEGREES = (*range(3, 33, 2), 35, 41, 47, 53, 59)  # the rules that there are
 NEAREST_BOHR = 1e-6  # keeps 1 / r^3 finite on a nucleus
 
 

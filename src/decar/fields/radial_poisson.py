@@ -7,14 +7,28 @@ solves Poisson's equation for each (l, m) (Becke and Dickson, doi 10.1063/1.4550
 node to node multiplied by the powers in front of them, so that nothing overflows and nothing cancels at high l.
 """
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 
-from decar.fields.quadrature import RadialRule
-
 Floats = NDArray[np.float64]
 GAUSS_POINTS = 4  # of each interval between two radii
+
+
+class RadialRule(Protocol):
+    """Radii r(t) at t = 1..n, rising."""
+
+    @property
+    def nodes(self) -> Floats:
+        """Return t = 1, 2, ..., n."""
+
+    def radius(self, t: Floats) -> Floats:
+        """Return r(t) [bohr]."""
+
+    def slope(self, t: Floats) -> Floats:
+        """Return dr/dt [bohr]."""
 
 
 def angular_momenta(highest_l: int) -> NDArray[np.int64]:

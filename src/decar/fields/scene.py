@@ -1,13 +1,17 @@
 """A scene: one molecule, one grid, one number format, and the intermediates that its fields share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 
-from decar.fields.density import Intermediates, grid_intermediates
+from decar.fields.density import Formula, Weight, local_fields
 from decar.fields.grid import VoxelGrid
 from decar.fields.orbitals import CartesianOrbitals, cartesian_orbitals
+from decar.fields.potential import electrostatics
+from decar.fields.promolecular import promolecular_density
 from decar.quantum.wavefunction import Wavefunction
 
 
@@ -17,9 +21,12 @@ class Scene:
 
     wavefunction: Wavefunction
     grid: VoxelGrid
-    order: int  # highest derivative of the orbitals that any field of the scene needs
+    formulas: Mapping[str, tuple[Formula, int]]  # of the density-like fields, with their numbers of channels
+    order: int  # highest derivative of the orbitals that any of them needs
+    weights: tuple[Weight, ...]  # of the weighted sums that any of them needs
+    has_electric_field: bool
     dtype: torch.dtype = torch.float32
-    device: str = "cpu"
+    device: torch.device | str = "cpu"
 
     @cached_property
     def orbitals(self) -> CartesianOrbitals:
@@ -27,6 +34,27 @@ class Scene:
         return cartesian_orbitals(self.wavefunction, self.device)
 
     @cached_property
-    def local(self) -> Intermediates:
-        """Return the sums over orbitals on all voxels."""
-        return grid_intermediates(self.orbitals, self.grid, self.order, self.dtype)
+    def local(self) -> dict[str, torch.Tensor]:
+        """Return the density-like fields by name, (channel, x, y, z)."""
+        return local_fields(self.orbitals, self.grid, self.formulas, self.order, self.weights, self.dtype)
+
+    @cached_property
+    def promolecular(self) -> torch.Tensor:
+        """Return the promolecular density, (1, x, y, z) [e/bohr^3]."""
+        atoms = (self.wavefunction.atomic_numbers, self.wavefunction.geometry_bohr)
+        return promolecular_density(*atoms, self.grid, self.dtype, self.device)
+
+    @cached_property
+    def reference(self) -> torch.Tensor:
+        """Return the same with the electrons that the wavefunction has: without cores that a potential stands for."""
+        charges = self.wavefunction.nuclear_charges
+        if np.array_equal(charges, self.wavefunction.atomic_numbers):
+            return self.promolecular
+        atoms = (self.wavefunction.atomic_numbers, self.wavefunction.geometry_bohr)
+        return promolecular_density(*atoms, self.grid, self.dtype, self.device, charges)
+
+    @cached_property
+    def electrostatics(self) -> torch.Tensor:
+        """Return the potential and, where a field of the scene needs it, its gradient: (1 or 4, x, y, z)."""
+        order = int(self.has_electric_field)
+        return electrostatics(self.wavefunction, self.grid, self.dtype, self.device, order)

@@ -65,12 +65,16 @@ def _axis_bounds(group: FunctionGroup, axis: int, interval: Intervals, highest: 
     return [largest_value(low - centre, high - centre, power, exponent, order) for order in range(highest + 1)]
 
 
-def needed_functions(orbitals: CartesianOrbitals, bounds: torch.Tensor, neglect: float) -> torch.Tensor:
+def needed_functions(
+    orbitals: CartesianOrbitals, bounds: torch.Tensor, neglect: float, has_frontier: bool = False
+) -> torch.Tensor:
     """Return which functions each block needs, (function, block) bool, from the bounds of the functions there.
 
-    The smallest contributions are left out as long as their sum stays below `neglect`.
+    The smallest contributions are left out as long as their sum stays below `neglect`, in the occupied orbitals and,
+    where they are asked for, in the frontier orbitals too.
     """
-    weighted = bounds * orbitals.coefficients.norm(dim=1)[:, None]
+    columns = [orbitals.coefficients, orbitals.frontier] if has_frontier else [orbitals.coefficients]
+    weighted = bounds * torch.cat(columns, dim=1).norm(dim=1)[:, None]
     ordered, order = weighted.sort(dim=0)
     keep = ordered.cumsum(dim=0) > neglect
     return torch.zeros_like(keep).scatter_(0, order, keep)

@@ -5,7 +5,7 @@ batch only. When the table grows beyond batch_size times that power, batches are
 up, and none is computed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 from decar.atomic import atomic_path
 from decar.config import Study
 from decar.dataset.shards import bucket
+from decar.planning.recipe_cache import BatchRecipes, Keys, RecipeCache
 from decar.stages import MOLECULE_STAGES, digest, recipe_function, stage_settings
 
 SHORT = 16  # hex digits of a hash in a file name
 KEY_LENGTH = 64
 MANY_JOBS = 20_000  # jobs a stage above which Snakemake takes minutes and gigabytes to plan
 GOOD_NUMBER = 1024  # batches that keep a large cluster busy and Snakemake quick
-Keys = np.ndarray[Any, np.dtype[np.bytes_]]
 
 
 @dataclass
@@ -41,12 +41,21 @@ class Batches:
         first, last = np.searchsorted(self.starts, [start, stop - 1], side="right")
         return sorted(names[first - 1 : last])
 
-    def sorted_recipes(self, start: int = 0, stop: int | None = None) -> pa.ChunkedArray:
+    def sorted_recipes(self, start: int, stop: int) -> pa.ChunkedArray:
         """Return the recipes of these molecules at the last stage, sorted, as a column of texts."""
-        found = np.sort(self.recipes[start:stop])
-        offsets = np.arange(0, found.nbytes + 1, KEY_LENGTH, dtype=np.int64)
-        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(found)]
-        return pa.chunked_array([pa.Array.from_buffers(pa.large_string(), len(found), buffers)])
+        return _as_texts(np.sort(self.recipes[start:stop]))
+
+    def release_recipes(self) -> pa.ChunkedArray:
+        """Return all recipes of the last stage, sorted; they are no longer held here."""
+        self.recipes.sort()
+        recipes, self.recipes = self.recipes, self.recipes[:0].copy()
+        return _as_texts(recipes)
+
+
+def _as_texts(values: Keys) -> pa.ChunkedArray:
+    offsets = np.arange(0, values.nbytes + 1, KEY_LENGTH, dtype=np.int64)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(values)]
+    return pa.chunked_array([pa.Array.from_buffers(pa.large_string(), len(values), buffers)])
 
 
 def batch_size_to_advise(study: Study, num_molecules: int) -> int | None:
@@ -65,25 +74,35 @@ def make_batches(study: Study, molecules: pa.Table) -> Batches:
     keys = keys_of(molecules)
     batches = Batches(parents={stage: {} for stage in MOLECULE_STAGES}, recipes=np.zeros_like(keys))
     recipe_of = {stage: recipe_function(stage, stage_settings(study, stage)) for stage in MOLECULE_STAGES}
+    cache, sources, receipts = RecipeCache.open(study), list[str](), list[list[str]]()
     for prefix, start, stop in _cut(study, keys):
         members = molecules.slice(start, stop - start)
-        blocks = [digest(block) if block else "" for block in members["molblock"].to_pylist()]
         source = study.folder / "plan" / "batches" / f"{prefix}-{digest(_content(members))[:SHORT]}.parquet"
         if not source.exists():
-            write_batch(source, members, blocks)
-        before, recipes = "", blocks
-        names = members["key"].to_pylist()
-        for stage in MOLECULE_STAGES:
-            recipe = recipe_of[stage]
-            recipes = [recipe(key, parent) for key, parent in zip(names, recipes, strict=True)]
-            name = f"{prefix}-{digest(sorted(recipes))[:SHORT]}"
-            if not before:
-                batches.sources[name] = str(source)
+            write_batch(source, members, _geometries(members))
+        found = cache.get(source.name) or _recipes(prefix, members, recipe_of)
+        sources.append(source.name)
+        receipts.append(found.receipts)
+        batches.sources[found.receipts[0]] = str(source)
+        for stage, name, before in zip(MOLECULE_STAGES, found.receipts, ["", *found.receipts[:-1]], strict=True):
             batches.parents[stage][name] = before
-            before = name
         batches.starts.append(start)
-        batches.recipes[start:stop] = recipes
+        batches.recipes[start:stop] = np.frombuffer(found.recipes, dtype=f"S{KEY_LENGTH}")
+    cache.keep(sources, receipts, batches.starts, batches.recipes)
     return batches
+
+
+def _geometries(members: pa.Table) -> list[str]:
+    return [digest(block) if block else "" for block in members["molblock"].to_pylist()]
+
+
+def _recipes(prefix: str, members: pa.Table, recipe_of: Mapping[str, Callable[[str, str], str]]) -> BatchRecipes:
+    keys, recipes = members["key"].to_pylist(), _geometries(members)
+    receipts = []
+    for recipe in recipe_of.values():
+        recipes = list(map(recipe, keys, recipes))
+        receipts.append(f"{prefix}-{digest(sorted(recipes))[:SHORT]}")
+    return BatchRecipes(receipts, "".join(recipes).encode())
 
 
 def keys_of(molecules: pa.Table) -> Keys:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from decar.config import Study
 from decar.planning.batches import SHORT
 from decar.planning.frozen import TrainingJob
-from decar.planning.hashing import Pieces, digest_in_pieces, rows, texts
+from decar.planning.hashing import Pieces, digest_in_pieces, later, rows, texts
 from decar.planning.index import read_sound
 from decar.stages import STAGE_VERSION, digest
 
@@ -22,7 +22,7 @@ def name_downstream(study: Study, index: Path, recipes: pa.ChunkedArray, shards:
     """
     settings = study.model_dump(mode="json")
     meaning = [settings["molecules"]["labels"], settings["molecules"]["on_conflict"]]
-    listed = digest_in_pieces([STAGE_VERSION["molecules"], meaning, _listed(index)])
+    listed = digest_in_pieces([STAGE_VERSION["molecules"], meaning, later(lambda: _listed(index))])
     # Folds are balanced by the class that is learned.
     dataset = digest([
         STAGE_VERSION["shards"], listed, shards, settings["dataset"], study.seed, study.workflow.max_failed_share,
@@ -30,8 +30,8 @@ def name_downstream(study: Study, index: Path, recipes: pa.ChunkedArray, shards:
     ])  # fmt: skip
     # A network depends on fields, the label it learns and the split, not on names, rows or other labels.
     data = digest_in_pieces([
-        STAGE_VERSION["molecules"], STAGE_VERSION["shards"], texts(recipes), _grouped(index),
-        _labelled(index, study.training.property), study.molecules.labels[study.training.property].kind,
+        STAGE_VERSION["molecules"], STAGE_VERSION["shards"], texts(recipes), later(lambda: _grouped(index)),
+        later(lambda: _labelled(index, study.training.property)), study.molecules.labels[study.training.property].kind,
         study.molecules.on_conflict, study.seed,
     ])  # fmt: skip
     training, hashes = _training(study, settings, data)
@@ -64,13 +64,12 @@ def _grouped(index: Path) -> Pieces:
 def _labelled(index: Path, name: str) -> Pieces:
     """Return key and learned label of every identified row, sorted; a row that repeats another one adds nothing."""
     table = pq.read_table(index, columns=["key", f"label:{name}"])
-    table = table.filter(pc.is_valid(table["key"]))
-    # Sorted as the texts that they are hashed as.
+    # Sorted as the texts that they are hashed as; rows without a key come last.
     values = table[f"label:{name}"].combine_chunks().dictionary_encode()
     shown = pa.array([repr(value) for value in values.dictionary.to_pylist()], type=pa.string())
-    text = pc.fill_null(shown.take(values.indices), "nan")
-    table = pa.table({"key": table["key"], "value": text}).group_by(["key", "value"]).aggregate([])
-    return rows(table.take(pc.sort_indices(table, [("key", "ascending"), ("value", "ascending")])))
+    table = pa.table({"key": table["key"], "value": pc.fill_null(shown.take(values.indices), "nan")})
+    order = pc.sort_indices(table, [("key", "ascending"), ("value", "ascending")])
+    return rows(table.take(order[: len(table) - table["key"].null_count]))
 
 
 def _training(study: Study, settings: dict[str, Any], data: str) -> tuple[list[TrainingJob], list[str]]:

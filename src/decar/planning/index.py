@@ -46,7 +46,7 @@ def write_index(
     given = pa.table(
         {
             "row": rows["row"],
-            "id": _text(rows["id"]),
+            "id": _text(rows["id"]).combine_chunks(),
             "name": _text(rows["name"]),
             "raw": _text(rows["raw"]),
             "molblock": pa.chunked_array([pa.array(rows["molblock"], type=pa.large_string(), from_pandas=True)]),
@@ -61,7 +61,8 @@ def write_index(
     first = _first_of_key(seen.read(["key"])["key"], places)
     del multiplicity
     pa.default_memory_pool().release_unused()
-    table = seen.read(IDENTITY)
+    # In one piece each: a column of many chunks is joined anew whenever rows are taken from it.
+    table = pa.table({name: seen.read([name])[name].combine_chunks() for name in IDENTITY})
     with atomic_path(output) as temporary:
         writer = None
         for start in range(0, len(places), SLICE):

@@ -60,6 +60,8 @@ def identified(
         new = pc.unique(names.filter(pc.is_null(places)))
         for part, rows in identify_rows(_parts(new), len(new), protonation, processes, report):
             _keep(folder, part, rows)
+        del known, places
+        pa.default_memory_pool().release_unused()
         known, places = _look_up(folder, names)
     return known, places.combine_chunks().to_numpy().astype(np.int64)
 
@@ -71,15 +73,18 @@ def _look_up(folder: Path, names: pa.ChunkedArray) -> tuple[Known, pa.ChunkedArr
 
 
 def _names(raw: pa.ChunkedArray, multiplicity: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Join structure and multiplicity as written; no text has a zero byte."""
-    given = pc.fill_null(pc.cast(multiplicity, pa.string()), "")
-    return pa.chunked_array(pc.binary_join_element_wise(given, pc.cast(raw, pa.string()), "\0"))
+    """Return the structure as written, followed by the multiplicity where one is given; no text has a zero byte."""
+    raw = raw.cast(pa.large_string())
+    if multiplicity.null_count == len(multiplicity):
+        return raw
+    given = pc.binary_join_element_wise(raw, multiplicity.cast(pa.large_string()), pa.scalar("\0", pa.large_string()))
+    return pa.chunked_array(pc.if_else(pc.is_null(multiplicity), raw, given))
 
 
 def _parts(names: pa.Array) -> Iterator[list[Written]]:
     for start in range(0, len(names), PART):
-        split = (name.split("\0", 1) for name in names[start : start + PART].to_pylist())
-        yield [(raw, int(given) if given else None) for given, raw in split]
+        split = (name.partition("\0") for name in names[start : start + PART].to_pylist())
+        yield [(raw, int(given) if given else None) for raw, _, given in split]
 
 
 def _keep(folder: Path, part: list[Written], rows: list[dict[str, Any]]) -> None:

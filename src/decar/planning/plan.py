@@ -91,7 +91,7 @@ def _plan(study: Study, index: Path, frozen: Path, report: Callable[[str], None]
         shards[f"{prefix}-{content}"] = batches.of(start, stop)
     del keys, molecules
     pa.default_memory_pool().release_unused()
-    downstream = name_downstream(study, index, batches.sorted_recipes(), sorted(shards))
+    downstream = name_downstream(study, index, batches.release_recipes(), sorted(shards))
     return Plan(
         study=str(frozen),
         folder=str(study.folder),
