@@ -26,7 +26,7 @@ demo: setup ## Compute the example study (config.yaml) and say what was made: se
 	@decar summary --study config.yaml
 
 test: setup ## Run the tests: about ten minutes on two cores.
-	pytest -n 2 --dist loadgroup
+	pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 check: setup ## Lint, types and workflow style.
 	ruff check .

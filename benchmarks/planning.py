@@ -2,11 +2,15 @@
 
     python benchmarks/planning.py benchmarks/planning.json --folder /tmp/planning 1000 10000 100000 1000000
 
+With `--stand-in N` tables of N molecules and more get an index of stand-ins (hashes in place of InChI keys, formulas
+of a sample), since a million real ones take half an hour of a core; the plan itself does the same with either.
+
 Each figure is of one `snakemake -n` of the study below, as a user would type it: seconds on the clock and on the
 processor, and the largest resident set of its process. `job`: what parsing the Snakefile costs every job of a cluster.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import resource
@@ -16,11 +20,17 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
-from synthetic_table import smiles, write
+from synthetic_table import CAPACITY, smiles, write
 
 from decar.atomic import write_text
+from decar.molecules.identity import KEY_VERSION
+from decar.planning.identify import IDENTITY, identify_row
+from decar.planning.known_rows import PART, SCHEMA
 from decar.provenance import provenance
+from decar.stages import STAGE_VERSION, digest
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH_SIZE = 1000
@@ -80,18 +90,55 @@ def snakemake(folder: Path, *arguments: str) -> dict[str, float]:
     return found
 
 
-def measure(folder: Path, num_molecules: int) -> dict[str, object]:
+def stand_in(known: Path, num_molecules: int) -> None:
+    """Write known rows that nobody identified."""
+    version = digest(["neutral", KEY_VERSION, STAGE_VERSION["molecules"], list(IDENTITY)])[:8]
+    formulas = [str(identify_row("neutral", (smiles(i * 997), None))["formula"]) for i in range(300)]
+    for start in range(0, num_molecules, PART):
+        rows = [_stand_in(smiles(i), formulas[i % 300]) for i in range(start, min(start + PART, num_molecules))]
+        (known / version).mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), known / version / f"{start}.parquet", compression="zstd")
+
+
+def _stand_in(text: str, formula: str) -> dict[str, object]:
+    key = hashlib.sha256(text.encode()).hexdigest()
+    return {
+        "raw": text, "given_multiplicity": None, "status": "ok", "reason": None, "message": None, "key": key,
+        "smiles": text.removesuffix(".Cl"), "charge": 0, "multiplicity": 1, "inchikey": f"{key[:14].upper()}-A-N",
+        "split_group": key[:14].upper(), "scaffold": text[: len(text) * 2 // 3], "num_heavy_atoms": 28,
+        "formula": formula,
+    }  # fmt: skip
+
+
+def identification_rate() -> dict[str, float]:
+    """Return molecules a second of one core, by the clock and by the processor's time."""
+    sample = [smiles(i * 1021 % CAPACITY) for i in range(2000)]
+    start, spent = time.perf_counter(), time.process_time()
+    for text in sample:
+        identify_row("neutral", (text, None))
+    return {
+        "clock": round(len(sample) / (time.perf_counter() - start)),
+        "processor": round(len(sample) / (time.process_time() - spent)),
+    }
+
+
+def measure(folder: Path, num_molecules: int, has_stand_ins: bool) -> dict[str, object]:
     plans = folder / "results" / f"synthetic{num_molecules}" / "plan"
     write(folder / "table.csv", num_molecules)
+    if has_stand_ins and not plans.exists():
+        stand_in(plans / "rows", num_molecules)
     write_text(folder / "config.yaml", yaml.safe_dump(study(num_molecules)))
-    row: dict[str, object] = {"molecules": num_molecules}
+    row: dict[str, object] = {
+        "molecules": num_molecules, "has_stand_ins": has_stand_ins, "load_average": round(os.getloadavg()[0], 1)
+    }  # fmt: skip
     if not plans.exists():
         cold = snakemake(folder)
-        row["cold"] = {**cold, "molecules_per_cpu_second": round(num_molecules / cold["cpu_seconds"])}
+        row["cold"] = cold
     for path in plans.iterdir():
         if path.name != "rows":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     row["first"] = snakemake(folder)
+    row["identified_a_second"] = identification_rate()
     table = (folder / "table.csv").read_text(encoding="utf-8")
     old = f",{smiles(num_molecules // 2)},"
     if table.count(old) != 1:
@@ -113,15 +160,17 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("sizes", type=int, nargs="+")
     parser.add_argument("--folder", type=Path, required=True, help="where tables and plans go; an index there is warm")
+    parser.add_argument("--stand-in", type=int, default=CAPACITY + 1, help="smallest table with an index of stand-ins")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for size in arguments.sizes:
-        rows.append(measure(arguments.folder, size))
+        rows.append(measure(arguments.folder, size, size >= arguments.stand_in))
         print(json.dumps(rows[-1]), flush=True)
         report = {
-            "command": "python benchmarks/planning.py benchmarks/planning.json --folder FOLDER "
-            + " ".join(str(size) for size in arguments.sizes),
+            "command": f"python benchmarks/planning.py benchmarks/planning.json --folder FOLDER --stand-in "
+            f"{arguments.stand_in} {' '.join(str(size) for size in arguments.sizes)}",
+            "cores": os.cpu_count(),
             "batch_size": BATCH_SIZE, "sizes": rows,
             "provenance": provenance("snakemake", "rdkit", "pandas", "pyarrow"),
         }  # fmt: skip

@@ -2,11 +2,14 @@
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
+LONG = ["workflow", "slurm", "interruption", "figures"]
+APART = ("test_interruption.py", "test_shared_store.py", "test_given_geometry.py")  # they need no finished study
 ROOT = Path(__file__).resolve().parents[1]
 INSTALL = {
     "psi4": ("psi4", "apt-get install psi4, or conda install -c conda-forge psi4"),
@@ -28,18 +31,34 @@ def shared_data() -> Path:
     return folder
 
 
-@pytest.hookimpl(wrapper=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    # The long groups start first, so that two workers end together. The tests of a file share its fixtures: they stay
-    # on one worker, and so do those that look at the one set of drawn figures.
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            name = "figures" if "drawn" in getattr(item, "fixturenames", ()) else item.path.name
-            item.add_marker(pytest.mark.xdist_group(name))
+def group_of(nodeid: str) -> str:
+    """Return which tests share a worker, and with it what is made once a session: a cluster, a finished study, figures.
+
+    Everywhere else the tests of a file do. (The groups of pytest-xdist 3.8 do not hold with pytest 9.2.)
+    """
+    file = nodeid.split("::", maxsplit=1)[0]
+    if file.startswith("tests/workflow/") and file.endswith(APART):
+        return "interruption"
+    folder = file.split("/")[1] if file.startswith("tests/") else ""
+    return folder if folder in LONG else file
+
+
+class ByGroup(LoadScopeScheduling):
+    """Hand out whole groups."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByGroup:
+    return ByGroup(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The long groups start first, so that two workers end together.
+    items.sort(key=lambda item: LONG.index(group) if (group := group_of(item.nodeid)) in LONG else len(LONG))
     required = set(filter(None, os.environ.get("DECAR_REQUIRE", "").split(",")))
     for item in items:
         for name, (program, install) in INSTALL.items():
             if item.get_closest_marker(name) and shutil.which(program) is None and name not in required:
                 item.add_marker(pytest.mark.skip(reason=f"{program} is not installed: {install}"))
-    yield

@@ -13,7 +13,7 @@ from tests.workflow.conftest import TABLE
 from .cluster import Cluster, all_processes
 from .conftest import Campaign, make_campaign
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 Job = dict[str, str]
 
 

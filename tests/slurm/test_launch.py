@@ -73,7 +73,6 @@ def test_outside_a_step_the_remedy_is_named() -> None:
 
 
 @pytest.mark.slurm
-@pytest.mark.xdist_group("slurm")
 def test_a_step_on_two_nodes_gets_its_cards_and_one_meeting_point(cluster: Cluster) -> None:
     """What SLURM really grants to the step of two nodes with two cards each, and what its tasks find out."""
     find = (

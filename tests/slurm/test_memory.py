@@ -10,7 +10,7 @@ from tests.workflow.conftest import TABLE
 from .cluster import Cluster
 from .conftest import make_campaign
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 # A `decar` that stands first in PATH: the real one, beside so many megabytes.
 HUNGRY = """\
 #!{python}

@@ -14,7 +14,7 @@ from tests.workflow.conftest import STUDY
 from .cluster import Cluster
 from .conftest import Campaign, Watch, make_campaign
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 NETWORK = {name: model for name, model in STUDY["training"]["models"].items() if name == "decar"}
 
 

@@ -155,7 +155,7 @@ def count_all(folder: Path) -> dict[str, dict[str, dict[str, int]]]:
     os.chdir(folder)
     found = {}
     # The check of a study file starts a process for the sake of memory; here it is called, to save two seconds an edit.
-    check = patch("decar.planning.plan.check_study_apart", lambda frozen: check_study(load_study(frozen)))
+    check = patch("decar.planning.plan.check_study_apart", lambda frozen: lambda: check_study(load_study(frozen)))
     for edit in EDITS:
         with applied(edit, folder), check:
             found[edit.name] = {"jobs": dict(jobs_to_run(folder)), "molecules": molecules_to_compute(folder)}

@@ -11,8 +11,6 @@ from decar.planning.plan import load_plan
 
 from .conftest import Workspace
 
-pytestmark = pytest.mark.xdist_group("workflow")
-
 
 @pytest.fixture
 def plan(finished: Workspace, monkeypatch: pytest.MonkeyPatch):

@@ -19,7 +19,6 @@ from decar.store import Store
 
 from .conftest import Workspace, make_workspace
 
-pytestmark = pytest.mark.xdist_group("workflow")
 Copy = Callable[[], Workspace]
 # Beyond the stated factor: a processor twice as fast or slow as the one measured on, and the load of a test machine.
 MACHINE = 3.0

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
@@ -11,8 +10,6 @@ from decar.record import read_record
 from decar.units import BOHR_PER_ANGSTROM
 
 from .conftest import STUDY, Workspace
-
-pytestmark = pytest.mark.xdist_group("interruption")
 
 
 def write_sdf(path: Path) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import pytest
 
 from .conftest import Workspace
 
-pytestmark = [pytest.mark.xdist_group("interruption"), pytest.mark.slow]
+pytestmark = [pytest.mark.slow]
 
 
 def records(folder: Path) -> dict[Path, int]:

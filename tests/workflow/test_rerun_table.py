@@ -11,7 +11,6 @@ import pytest
 from .conftest import Workspace
 from .rerun_table import EDITS, ROOT, STAGES, STEPS, applied, table
 
-pytestmark = pytest.mark.xdist_group("workflow")
 DOCUMENT = ROOT / "docs" / "reruns.md"
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 Counts = dict[str, dict[str, dict[str, int]]]

@@ -10,7 +10,6 @@ from decar.store import Store
 
 from .conftest import Workspace
 
-pytestmark = pytest.mark.xdist_group("workflow")
 Copy = Callable[[], Workspace]
 MOLECULE_RULES = ("conformers", "optimise", "wavefunction", "fields")
 DOWNSTREAM = {"molecules": 1, "assemble": 1, "train": 4, "evaluate": 1, "interpret": 1, "collect": 1, "report": 1}

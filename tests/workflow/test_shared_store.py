@@ -15,7 +15,7 @@ from decar.verify import verify_file
 
 from .conftest import STUDY, Workspace
 
-pytestmark = [pytest.mark.xdist_group("interruption"), pytest.mark.slow]
+pytestmark = [pytest.mark.slow]
 TABLE = """\
 id,name,smiles,sweet
 water,water,O,0

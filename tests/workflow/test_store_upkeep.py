@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from decar.planning.lock import held
 from decar.planning.used import named_in, receipts_of
 from decar.receipt import read_receipts
@@ -18,7 +16,6 @@ from decar.store import Store
 from .conftest import Workspace
 from .test_reruns import DOWNSTREAM, MOLECULE_RULES, edit_table
 
-pytestmark = pytest.mark.xdist_group("workflow")
 Copy = Callable[[], Workspace]
 
 

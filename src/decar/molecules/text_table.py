@@ -77,38 +77,29 @@ def _header(lines: "_csv.Reader", path: Path) -> list[str]:
 
 def _pieces(lines: "_csv.Reader", path: Path, header: list[str], delimiter: str) -> Iterator[list[list[str]]]:
     """Yield the rows, many at a time; what is usual is checked for all of them together."""
-    num_rows = 0
-    while piece := list(_numbered(lines, PIECE)):
-        if {len(cells) for _, cells in piece} == {len(header)} and all(cells[0].strip() for _, cells in piece):
-            rows = [cells for _, cells in piece]
-        else:
-            rows = _checked(piece, num_rows, path, header, delimiter)
-        num_rows += len(rows)
-        if rows:
-            yield rows
+    while piece := list(islice(lines, PIECE)):
+        if not all(cells and cells[0].strip() for cells in piece):
+            piece = [cells for cells in piece if any(cell.strip() for cell in cells)]
+        if any(len(cells) != len(header) for cells in piece):
+            raise _ragged(path, header, delimiter)
+        if piece:
+            yield piece
 
 
-def _numbered(lines: "_csv.Reader", count: int) -> Iterator[tuple[int, list[str]]]:
-    return ((lines.line_num, cells) for cells in islice(lines, count))
-
-
-def _checked(
-    piece: list[tuple[int, list[str]]], num_rows: int, path: Path, header: list[str], delimiter: str
-) -> list[list[str]]:
-    rows: list[list[str]] = []
-    for line, cells in piece:
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(header):
-            raise DataFormatError(
-                "a row has another number of cells than the header",
-                where=f"{path}, line {line} (data row {num_rows + len(rows) + 1})",
-                seen=f"{len(cells)} cells: {delimiter.join(cells)[:80]}",
-                expected=f"{len(header)} cells: {delimiter.join(header)[:80]}",
-                remedy="put values that contain the delimiter between double quotes",
-            )
-        rows.append(cells)
-    return rows
+def _ragged(path: Path, header: list[str], delimiter: str) -> DataFormatError:
+    """Return the error of the first row that has another number of cells; the table is read again to number it."""
+    with open_text(path) as file:
+        lines = csv.reader(file, delimiter=delimiter, strict=True)
+        next(lines)
+        rows = (cells for cells in lines if any(cell.strip() for cell in cells))
+        number, cells = next((i, cells) for i, cells in enumerate(rows, start=1) if len(cells) != len(header))
+        return DataFormatError(
+            "a row has another number of cells than the header",
+            where=f"{path}, line {lines.line_num} (data row {number})",
+            seen=f"{len(cells)} cells: {delimiter.join(cells)[:80]}",
+            expected=f"{len(header)} cells: {delimiter.join(header)[:80]}",
+            remedy="put values that contain the delimiter between double quotes",
+        )
 
 
 def require_columns(path: Path, existing: Iterable[str], wanted: Mapping[str, str | None]) -> None:

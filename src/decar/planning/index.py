@@ -9,6 +9,7 @@ columns, looked up as columns, and the index goes to its file a slice at a time.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -132,10 +133,14 @@ def _piece(
 
 def read_sound(index: Path, columns: list[str], sort_by: str = "key") -> pa.Table:
     """Read columns of the molecules of an index (rows of status `ok`), sorted by one of them."""
-    table = pq.read_table(index, columns=[*columns, "status"])
+    return pq.read_table(index, columns=columns).take(_order(index, index.stat().st_mtime_ns, sort_by))
+
+
+@lru_cache(maxsize=1)  # a plan reads half a dozen times in the order of the keys
+def _order(index: Path, _changed: int, sort_by: str) -> pa.ChunkedArray:
+    table = pq.read_table(index, columns=["status", sort_by])
     sound = pc.indices_nonzero(pc.equal(table["status"], "ok"))
-    order = pc.take(sound, pc.sort_indices(table[sort_by].take(sound)))
-    return table.select(columns).take(order)
+    return pc.take(sound, pc.sort_indices(table[sort_by].take(sound)))
 
 
 def count_status(index: Path) -> dict[str, int]:
