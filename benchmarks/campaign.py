@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from itertools import product
+from itertools import combinations_with_replacement, product
 from pathlib import Path
 
 import pandas as pd
@@ -26,16 +26,18 @@ from decar.planning.frozen import load_plan
 from decar.provenance import provenance
 
 ROOT = Path(__file__).resolve().parents[1]
-SUBSTITUENTS = ("", "(C)", "(F)", "(O)", "(N)")
+SUBSTITUENTS = ("", "(F)", "(Cl)", "(O)", "(C#N)")  # two on each of three carbons, in any order
+ENDS = ("N", "S", "OC", "CC")
 STAGES = ("conformers", "optimise", "wavefunction", "fields")
 
 
 def write_molecules(path: Path, count: int) -> None:
-    """Write small substituted hexynes: 5^6 of them, all different."""
+    """Write small substituted pentynes: 15^3 x 4 of them, all different, of 16 atoms on average."""
+    pairs = [a + b for a, b in combinations_with_replacement(SUBSTITUENTS, 2)]
     lines = ["id,name,smiles,active\n"]
-    for number, places in zip(range(count), product(SUBSTITUENTS, repeat=6), strict=False):
-        smiles = "C#C" + "".join(f"C{place}" for place in places)
-        lines.append(f"m{number},hexyne {number},{smiles},{number % 2}\n")
+    for number, (end, *carbons) in zip(range(count), product(ENDS, pairs, pairs, pairs), strict=False):
+        smiles = "C#C" + "".join(f"C{pair}" for pair in carbons) + end
+        lines.append(f"m{number},pentyne {number},{smiles},{number % 2}\n")
     path.write_text("".join(lines), encoding="utf-8")
 
 

@@ -130,13 +130,16 @@ def _deal(groups: list[Group], split: SplitSettings, seed: int) -> dict[str, int
     room = {name: count // num_folds for name, count in sum((group.classes for group in groups), Counter()).items()}
     load: list[Counter[str]] = [Counter() for _ in range(num_folds)]
     fold_of: dict[str, int] = {}
-    for group in sorted(groups, key=lambda group: (-group.size, _hash(seed, split.scheme, group.name))):
+    ordered = sorted(groups, key=lambda group: (-group.size, _hash(seed, split.scheme, group.name)))
+    for dealt, group in enumerate(ordered):
 
         def cost(fold: int, group: Group = group) -> tuple[int, int]:
             overflow = sum(max(0, load[fold][name] + count - room[name]) for name, count in group.classes.items())
             return overflow, _hash(seed, split.scheme, group.name, fold)
 
-        best = min(range(num_folds), key=cost)
+        # Where one scaffold joins nearly everything, every fold has room for the rest: none may stay without a test.
+        empty = [fold for fold in range(num_folds) if not load[fold]]
+        best = min(empty if len(groups) - dealt <= len(empty) else range(num_folds), key=cost)
         fold_of[group.name] = best
         load[best] += group.classes
     return fold_of
