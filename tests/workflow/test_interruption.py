@@ -56,6 +56,7 @@ def test_killed_run_goes_on_where_it_stopped(fresh: Workspace, number: int) -> N
 
 def test_truncated_record_is_named_and_made_again_and_nothing_else(fresh: Workspace) -> None:
     """The job that needs the record withdraws its receipt; the next run computes that record and goes on."""
+    fresh.table.write_text("".join(fresh.table.read_text().splitlines(keepends=True)[:4]))  # three molecules will do
     fresh.run("wavefunctions")
     victim = next((fresh.folder / "results/store/wavefunction").rglob("*.h5"))
     whole = victim.read_bytes()
@@ -71,4 +72,4 @@ def test_truncated_record_is_named_and_made_again_and_nothing_else(fresh: Worksp
     assert victim.stat().st_size == pytest.approx(len(whole), rel=0.05)
     after = records(fresh.folder)
     assert {path: after[path] for path in others} == others
-    assert len(list((fresh.folder / "results/store/fields").rglob("*.h5"))) == 6
+    assert len(list((fresh.folder / "results/store/fields").rglob("*.h5"))) == 3
