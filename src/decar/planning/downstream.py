@@ -68,6 +68,7 @@ def _labelled(index: Path, name: str) -> Pieces:
     values = table[f"label:{name}"].combine_chunks().dictionary_encode()
     shown = pa.array([repr(value) for value in values.dictionary.to_pylist()], type=pa.string())
     table = pa.table({"key": table["key"], "value": pc.fill_null(shown.take(values.indices), "nan")})
+    table = table.group_by(["key", "value"]).aggregate([])
     order = pc.sort_indices(table, [("key", "ascending"), ("value", "ascending")])
     return rows(table.take(order[: len(table) - table["key"].null_count]))
 
