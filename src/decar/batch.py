@@ -50,8 +50,8 @@ def run_batch(
         molblock = row["molblock"] if isinstance(row["molblock"], str) else None
         molecule = Molecule(str(row["key"]), str(row["smiles"]), int(row["charge"]), int(row["multiplicity"]), molblock)
         recipe = stage_recipe(stage, settings, molecule.key, str(row["recipe"]))
-        if store.has(stage, molecule.key, recipe):
-            record = store.load(stage, molecule.key, recipe)
+        record = store.get(stage, molecule.key, recipe)
+        if record is not None:
             report(f"{molecule.key[:12]} {molecule.smiles}: in the store")
         else:
             parent = _parent(store, previous, molecule.key, str(row["recipe"]), batch) if previous else None

@@ -28,15 +28,10 @@ def write_packs(folder: Path, members: Sequence[Member]) -> list[Path]:
     return [_write_pack(folder, part) for part in _parts(sorted(members))]
 
 
-def pack_recipes(path: Path, recipe: str | None = None) -> list[str]:
-    """Return the recipes that a pack holds, or `[recipe]` if it holds that one and [] if not.
-
-    Raises DamagedFileError for a file that is truncated or no HDF5.
-    """
+def pack_recipes(path: Path) -> list[str]:
+    """Return the recipes that a pack holds; raises DamagedFileError for a file that is truncated or no HDF5."""
     try:
         with h5py.File(path, "r") as file:
-            if recipe is not None:
-                return [recipe] if recipe in file else []
             return sorted(file)
     except FileNotFoundError:
         return []

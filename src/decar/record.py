@@ -116,6 +116,17 @@ def read_header(where: Path | Place) -> dict[str, Any]:
         return header
 
 
+def holds(place: Place, recipe: str) -> bool:
+    """Return whether the record of this recipe lies at `place`; errors as of `read_record`, but for what is absent."""
+    try:
+        with h5py.File(place.file, "r") as file:
+            return place.group in file and bool(_header(file[place.group], place)["recipe"] == recipe)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise _damaged(place.file, error) from error
+
+
 def read_record(where: Path | Place) -> Record:
     """Read a record whole; raises DataFormatError for a truncated, foreign or newer file."""
     arrays: dict[str, Array] = {}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from decar.errors import DamagedFileError, DataFormatError, ResourceError
 from decar.pack import may_hold, pack_recipes, write_packs
-from decar.record import Place, Record, read_header, read_record, write_record
+from decar.record import Place, Record, holds, read_header, read_record, write_record
 
 
 @dataclass(frozen=True)
@@ -49,22 +49,28 @@ class Store:
         """Return where the record lies; raises DataFormatError when it is missing or damaged."""
         place = self.find(stage, key, recipe)
         if place is None:
-            raise DataFormatError(
-                "the record is not in the store", where=self.path(stage, recipe),
-                remedy="run the workflow again: only this record is computed anew",
-            )  # fmt: skip
+            raise self._missing(stage, recipe)
         return place
 
-    def load(self, stage: str, key: str, recipe: str) -> Record:
-        """Read the record; raises DataFormatError when it is missing or damaged."""
-        place = self.place(stage, key, recipe)
+    def get(self, stage: str, key: str, recipe: str) -> Record | None:
+        """Read the record, or return None where there is no sound one."""
+        place = self.find(stage, key, recipe)
+        if place is None:
+            return None
         try:
             return read_record(place)
         except DamagedFileError:
             if place.file.exists():
                 raise
-            # Another process has packed it between the two lines above.
-            return self.load(stage, key, recipe)
+            # Another process has packed it since it was found.
+            return self.get(stage, key, recipe)
+
+    def load(self, stage: str, key: str, recipe: str) -> Record:
+        """Read the record; raises DataFormatError when it is missing or damaged."""
+        record = self.get(stage, key, recipe)
+        if record is None:
+            raise self._missing(stage, recipe)
+        return record
 
     def require(self, stage: str, members: Iterable[tuple[str, str]], receipt: Path) -> None:
         """Check that the records (key, recipe) which `receipt` vouches for are there.
@@ -144,6 +150,12 @@ class Store:
         _unlink(file)
         return len(gone)
 
+    def _missing(self, stage: str, recipe: str) -> DataFormatError:
+        return DataFormatError(
+            "the record is not in the store", where=self.path(stage, recipe),
+            remedy="run the workflow again: only this record is computed anew",
+        )  # fmt: skip
+
     def _in_packs(self, packs: Iterable[Path], key: str, recipe: str) -> Place | None:
         for pack in packs:
             if may_hold(pack, key) and self._holds(place := Place(pack, recipe), recipe):
@@ -155,12 +167,8 @@ class Store:
         return sorted(set(self._packs[stage]) - set(known))
 
     def _holds(self, place: Place, recipe: str) -> bool:
-        if not place.file.exists():
-            return False
         try:
-            if place.group != "/" and recipe not in pack_recipes(place.file, recipe):
-                return False
-            return bool(read_header(place)["recipe"] == recipe)
+            return holds(place, recipe)
         except DamagedFileError:
             with suppress(FileNotFoundError):  # another process has set it aside already
                 place.file.rename(place.file.with_suffix(".damaged"))

@@ -1,7 +1,5 @@
 """Records and the store: whole or absent, hashed by content, found by recipe."""
 
-import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,19 +118,6 @@ def test_verify_names_what_the_schema_misses(tmp_path: Path) -> None:
     assert verify_file(store.save("optimise", whole(payload=np.zeros(1)))) == [
         "'payload' is not an array of a geometry record"
     ]
-
-
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 def test_full_disk_is_named_and_leaves_nothing_half_written(tiny_disk: Path) -> None:

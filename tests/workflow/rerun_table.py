@@ -118,8 +118,6 @@ def jobs_to_run(folder: Path) -> Counter[str]:
         WorkflowSettings,
     )
 
-    from decar.planning import lock
-
     triggers = frozenset({RerunTrigger.MTIME})  # as in the profiles
     with SnakemakeApi(OutputSettings(dryrun=True, quiet={Quietness.ALL}, keep_logger=False)) as api:
         workflow = api.workflow(
@@ -131,8 +129,6 @@ def jobs_to_run(folder: Path) -> Counter[str]:
             executor="dryrun", execution_settings=ExecutionSettings(lock=False, ignore_incomplete=True)
         )
         counts = Counter(job.rule.name for job in workflow._workflow.dag.needrun_jobs(exclude_finished=False))
-    while lock._held:  # this process is many runs, one after another
-        lock._held.pop().close()
     os.environ.pop("DECAR_PLAN", None)
     return counts
 

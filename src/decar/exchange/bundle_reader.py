@@ -29,8 +29,11 @@ ENTRIES = {"stage", "kind", "recipe", "content_hash", "metadata", "provenance", 
 
 
 @dataclass(frozen=True)
-class BundledRecord:
-    """The header of one record in a bundle, and how the record is read; raises DataFormatError when it is not whole."""
+class Incoming:
+    """One record that comes: what its header claims, and how it is read whole (nothing of it has been checked yet).
+
+    `load` raises DataFormatError when the record is not whole.
+    """
 
     stage: str
     key: str
@@ -45,7 +48,7 @@ class Bundle:
 
     manifest: dict[str, Any]
     num_of_stage: dict[str, int]
-    records: Iterator[BundledRecord]
+    records: Iterator[Incoming]
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def _check_size(files: Files, file: _PartFile) -> None:
         )  # fmt: skip
 
 
-def _records(part: _Part) -> Iterator[BundledRecord]:
+def _records(part: _Part) -> Iterator[Incoming]:
     files = part.files
     for file in (part.headers, part.arrays):
         if file_hash(files, file.name) != file.sha256:
@@ -142,7 +145,7 @@ def _records(part: _Part) -> Iterator[BundledRecord]:
         raise hostile("a part has fewer records than stated", f"{files.path}: {part.headers.name}", number)
 
 
-def _record(stage: str, part: _Arrays, header: Any, where: str) -> BundledRecord:
+def _record(stage: str, part: _Arrays, header: Any, where: str) -> Incoming:
     if not isinstance(header, dict) or set(header) != ENTRIES or header["stage"] != stage:
         raise hostile("the header of a record has other entries than it should", where, expected=sorted(ENTRIES))
     texts = {name: header[name] for name in ("kind", "recipe", "content_hash")}
@@ -165,4 +168,4 @@ def _record(stage: str, part: _Arrays, header: Any, where: str) -> BundledRecord
             raise hostile("the arrays of a record are not those stated", where, f"{len(arrays)}", f"{len(names)}")
         return Record(texts["kind"], texts["recipe"], header["metadata"], arrays, header["provenance"])
 
-    return BundledRecord(stage, header["metadata"]["key"], texts["recipe"], texts["content_hash"], load)
+    return Incoming(stage, header["metadata"]["key"], texts["recipe"], texts["content_hash"], load)

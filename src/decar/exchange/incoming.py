@@ -1,6 +1,6 @@
 """Records as they come in: from another store on a disk of one's own, or from a bundle that a stranger sent."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,24 +8,13 @@ from pathlib import Path
 import h5py
 
 from decar.errors import DataFormatError
-from decar.exchange.bundle_reader import read_bundle
+from decar.exchange.bundle_reader import Incoming, read_bundle
 from decar.exchange.catalogue import Catalogue, Entry
 from decar.exchange.container import open_files
 from decar.exchange.limits import MANIFEST, MAX_PART_BYTES
 from decar.record import Place, Record, open_record, read_record
 from decar.schema import KIND_OF_STAGE
 from decar.store import Store
-
-
-@dataclass(frozen=True)
-class Incoming:
-    """One record that comes: what its header claims, and how it is read whole (nothing of it has been checked yet)."""
-
-    stage: str
-    key: str
-    recipe: str
-    content_hash: str
-    load: Callable[[], Record]
 
 
 @dataclass(frozen=True)
@@ -44,11 +33,7 @@ def open_source(path: Path) -> Iterator[Arrivals]:
     if path.is_file() or (path / MANIFEST).exists():
         with open_files(path) as files:
             bundle = read_bundle(files)
-            records = (
-                Incoming(found.stage, found.key, found.recipe, found.content_hash, found.load)
-                for found in bundle.records
-            )
-            yield Arrivals(sum(bundle.num_of_stage.values()), bundle.num_of_stage, [], records)
+            yield Arrivals(sum(bundle.num_of_stage.values()), bundle.num_of_stage, [], bundle.records)
         return
     if not any((path / stage).is_dir() for stage in KIND_OF_STAGE):
         raise DataFormatError(

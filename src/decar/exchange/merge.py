@@ -13,7 +13,8 @@ from typing import Any
 
 from decar.errors import DataFormatError
 from decar.exchange.agreement import Deviation, deviations
-from decar.exchange.incoming import Arrivals, Incoming, open_source, read_guarded
+from decar.exchange.bundle_reader import Incoming
+from decar.exchange.incoming import Arrivals, open_source, read_guarded
 from decar.exchange.twins import Twins
 from decar.exchange.validate import foreign_problems
 from decar.pack import KEY_BITS

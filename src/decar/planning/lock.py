@@ -17,16 +17,7 @@ _held: list[IO[str]] = []  # open as long as this process lives
 
 def lock_study(folder: Path) -> None:
     """Hold the lock of a study's folder until this process ends; raises ConfigError when another run holds it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / ".lock").open("a", encoding="utf-8")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise ConfigError(
-            "another run of this study is going on", where=folder, remedy="wait for it to end, or stop it"
-        ) from error
-    _held.append(file)
+    _held.append(_locked(folder, "another run of this study is going on"))
 
 
 @contextmanager
@@ -37,10 +28,17 @@ def held(folders: Iterable[Path], what: str) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context((folder / ".lock").open("a", encoding="utf-8"))
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ConfigError(what, where=folder, remedy="wait for it to end, or stop it") from error
+            stack.enter_context(_locked(folder, what))
         yield
+
+
+def _locked(folder: Path, what: str) -> IO[str]:
+    """Return the open lock file of a folder: the lock lasts until it is closed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = (folder / ".lock").open("a", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise ConfigError(what, where=folder, remedy="wait for it to end, or stop it") from error
+    return file

@@ -24,7 +24,7 @@ from decar.quantum.physics_check import PhysicsCheck, check_physics, contradicti
 from decar.quantum.pyscf_library import gto
 from decar.quantum.pyscf_mole import build_mole, covers, extract_basis, to_pyscf_mole
 from decar.quantum.record_checks import check_wavefunction, overlap_matrix
-from decar.quantum.wavefunction import Basis, Floats, Wavefunction
+from decar.quantum.wavefunction import Basis, Floats, Wavefunction, kept_orbitals
 
 RESIDUAL = 1e-7  # squared norm of what the named basis cannot express; files carry 8 digits or more
 ORTHONORMALITY = 1e-4  # of the orbitals as the file rounds them
@@ -178,11 +178,9 @@ def _determinant(
 
 def _occupied_and_lowest_empty(orbitals: Orbitals, expand: Callable[[Floats], Floats]) -> tuple[Floats, Floats, Floats]:
     """Return coefficients, occupations and energies of the occupied orbitals and the lowest empty one, by energy."""
-    occupied, empty = np.flatnonzero(orbitals.occupations > 0), np.flatnonzero(orbitals.occupations == 0)
-    energies = orbitals.energies
-    chosen = [*occupied[np.argsort(energies[occupied])], *empty[np.argsort(energies[empty])][:1]]
+    chosen = kept_orbitals(orbitals.occupations, orbitals.energies)
     coefficients = np.ascontiguousarray(expand(orbitals.coefficients[:, chosen]))
-    return coefficients, orbitals.occupations[chosen], energies[chosen]
+    return coefficients, orbitals.occupations[chosen], orbitals.energies[chosen]
 
 
 def _orthonormal(wavefunction: Wavefunction, path: Path) -> tuple[Wavefunction, float]:

@@ -12,7 +12,7 @@ from decar.quantum.pyscf_mole import build_mole, extract_basis
 from decar.quantum.scf_quadrature import num_electrons
 from decar.quantum.scf_rescue import Solution, gap_hartree
 from decar.quantum.scf_rescue import solve as climb
-from decar.quantum.wavefunction import Floats, Wavefunction
+from decar.quantum.wavefunction import Floats, Wavefunction, kept_orbitals
 
 
 def solve(system: System, level: Level, max_memory_mb: int) -> Solution:
@@ -103,8 +103,7 @@ def _occupied_and_lowest_empty(
     coefficients: Floats, occupations: Floats, energies: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """Return coefficients, occupations and energies of the occupied orbitals and the lowest empty one, by energy."""
-    occupied, empty = np.flatnonzero(occupations > 0), np.flatnonzero(occupations == 0)
-    chosen = [*occupied[np.argsort(energies[occupied])], *empty[np.argsort(energies[empty])][:1]]
+    chosen = kept_orbitals(occupations, energies)
     return (
         np.ascontiguousarray(coefficients[:, chosen], dtype=np.float64),
         np.asarray(occupations[chosen], dtype=np.float64),

@@ -22,6 +22,12 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int32]
 
 
+def kept_orbitals(occupations: Floats, energies: Floats) -> list[int]:
+    """Return the places of the orbitals that a record keeps: the occupied ones and the lowest empty one, by energy."""
+    occupied, empty = np.flatnonzero(occupations > 0), np.flatnonzero(occupations == 0)
+    return [*occupied[np.argsort(energies[occupied])], *empty[np.argsort(energies[empty])][:1]]
+
+
 @dataclass(frozen=True)
 class Basis:
     """Contracted Gaussian shells; general contractions are stored as separate shells."""
