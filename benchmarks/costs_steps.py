@@ -101,7 +101,7 @@ def run_step(step: str, case: dict[str, Any], folder: Path) -> dict[str, Any]:
     elif step == "train":
         train(study, folder / "dataset", folder / "shards", "decar", "random", 0, folder / "model")
     else:
-        interpret(study, folder / "dataset", folder / "shards", folder / "model", folder / "interpretation")
+        interpret(study, folder / "dataset", folder / "shards", folder / "model", None, folder / "interpretation")
     return {"seconds": round(cpu_seconds() - before, 3), "peak_mb": peak_mb()}
 
 

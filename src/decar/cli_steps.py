@@ -184,11 +184,12 @@ def interpret(
     shards: Annotated[Path, typer.Option(help="Folder of the shards.")],
     model: Annotated[Path, typer.Option(help="Folder of a training job.")],
     output: Output,
+    permuted: Annotated[Path | None, typer.Option(help="Folder of the same job on permuted labels.")] = None,
 ) -> None:  # fmt: skip
     """Correlate each kernel of the last layer with every molecule (the published explanation), by class."""
     from decar.interpret.run import interpret as run
 
-    run(load_study(study), dataset, shards, model, output, log)
+    run(load_study(study), dataset, shards, model, permuted, output, log)
 
 
 @app.command(rich_help_panel=PANEL)

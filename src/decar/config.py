@@ -240,6 +240,11 @@ class InterpretSettings(Section):
         description="Least variance of a patch that counts, as a share of the molecule's largest: "
         "fainter ones are vacuum.",
     )
+    permuted_control: Name | None = Field(
+        None,
+        description="Model of the same network that was trained on permuted labels: what its kernels show as well "
+        "is no property of the classes. Null for none.",
+    )
 
 
 class FiguresSettings(Section):
@@ -317,6 +322,11 @@ class Study(Section):
         if self.interpret.model not in self.training.models:
             raise ValueError(
                 f"interpret.model is {self.interpret.model!r}, but training.models has {sorted(self.training.models)}"
+            )
+        control = self.interpret.permuted_control
+        if control is not None and control not in self.training.models:
+            raise ValueError(
+                f"interpret.permuted_control is {control!r}, but training.models has {sorted(self.training.models)}"
             )
         if self.interpret.scheme not in {split.scheme for split in self.dataset.splits}:
             raise ValueError(f"interpret.scheme is {self.interpret.scheme!r}, which dataset.splits does not have")

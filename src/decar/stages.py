@@ -23,7 +23,7 @@ STAGE_VERSION = {
     "shards": 1,
     "train": 1,
     "evaluate": 1,
-    "interpret": 1,
+    "interpret": 2,
     "figures": 1,
 }
 

@@ -63,7 +63,10 @@ STAGE_CODE = {
         "baselines/models.py",
         "baselines/descriptors.py",
     ],
-    "interpret": ["interpret/run.py", "interpret/correlation.py", "interpret/receptive.py", "interpret/statistics.py"],
+    "interpret": [
+        *(f"interpret/{name}.py" for name in ("run", "correlation", "receptive", "statistics")),
+        *(f"interpret/{name}.py" for name in ("patches", "turned", "vacuum")),
+    ],
 }
 
 

@@ -68,7 +68,7 @@ def build(folder, boxes):
 
 
 def correlations_of(folder, boxes, **settings):
-    interpret(study(**settings), *build(folder, boxes), folder / "out")
+    interpret(study(**settings), *build(folder, boxes), None, folder / "out")
     return read_table(folder / "out" / "kernel_correlation.parquet")
 
 
@@ -156,3 +156,12 @@ def test_a_conformer_without_a_patch_does_not_spoil_the_mean():
     found = over_conformers(rows).set_index("key")["correlation"]
     assert found["a"] == pytest.approx(0.4)
     assert np.isnan(found["b"])
+
+
+def test_the_network_of_permuted_labels_is_a_third_member(folder, tmp_path):
+    boxes = {key: [density(number)] for number, key in enumerate(KEYS[:2])}
+    dataset, shards, job = build(tmp_path, boxes)
+    interpret(study(), dataset, shards, job, job, tmp_path / "out")
+    table = read_table(tmp_path / "out" / "kernel_correlation.parquet").set_index("network")["correlation"]
+    assert set(table.index) == {"trained", "untrained", "permuted"}
+    np.testing.assert_array_equal(table["trained"], table["permuted"])  # here it is the same network

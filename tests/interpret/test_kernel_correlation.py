@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from decar.dataset.rotations import ALL, IDENTITY, SIX
 from decar.interpret import correlation
 from decar.interpret.correlation import best_match, centred_kernels
+from tests.interpret.explicit_correlation import explicit_match
 
 
 def slow_best(activation, mask, kernel, rotations, min_variance):
@@ -136,7 +137,7 @@ def test_blocks_do_not_change_the_result(monkeypatch):
     generator = np.random.default_rng(9)
     activation, kernels = generator.random((2, 6, 6, 6)), generator.normal(size=(3, 2, 3, 3, 3))
     whole = best_match(activation, np.ones((6, 6, 6)), kernels, SIX, 0.01)
-    monkeypatch.setattr(correlation, "BLOCK_BYTES", 5 * 8 * 54)
+    monkeypatch.setattr(correlation, "BLOCK_BYTES", 5 * 4 * 6**3)
     parts = best_match(activation, np.ones((6, 6, 6)), kernels, SIX, 0.01)
     np.testing.assert_allclose(whole.correlation, parts.correlation, atol=1e-12)
     np.testing.assert_array_equal(whole.position, parts.position)
@@ -146,3 +147,18 @@ def test_centred_kernels_have_zero_mean_and_unit_norm():
     kernels = centred_kernels(np.random.default_rng(1).normal(3, 1, (4, 2, 3, 3, 3)).astype(np.float32))
     np.testing.assert_allclose(kernels.reshape(4, -1).sum(axis=1), 0, atol=1e-12)
     np.testing.assert_allclose(np.square(kernels.reshape(4, -1)).sum(axis=1), 1, atol=1e-12)
+
+
+@settings(deadline=None, max_examples=5)
+@given(st.integers(0, 1000), st.sampled_from([3, 5]), st.floats(0.01, 0.5), st.sampled_from([0.0, 3.0]))
+def test_equal_to_explicit_patches_on_faint_and_on_raised_activations(seed, size, least, level):
+    generator = np.random.default_rng(seed)
+    axes = np.stack(np.meshgrid(*[np.linspace(-2, 2, n) for n in (12, 10, 14)], indexing="ij"))
+    envelope = np.exp(-(axes**2).sum(axis=0))  # fades towards the faces, as a molecule's activations do
+    activation = (level + envelope * generator.normal(size=(3, 12, 10, 14))).astype(np.float32)
+    kernels = generator.normal(size=(4, 3, size, size, size)).astype(np.float32)
+    mask = np.ones((12, 10, 14))
+    found, explicit = (match(activation, mask, kernels, SIX, least) for match in (best_match, explicit_match))
+    # Not above the true maximum, and below it by single precision at most.
+    assert (found.correlation <= explicit.correlation + 1e-12).all()
+    np.testing.assert_allclose(found.correlation, explicit.correlation, atol=2e-6)

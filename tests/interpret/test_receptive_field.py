@@ -3,10 +3,12 @@ import pytest
 import torch
 
 from decar.config import ModelSettings
-from decar.dataset.rotations import ALL
-from decar.interpret.receptive import field_correlation, linear_stack
-from decar.interpret.run import activation_correlation, input_correlation
+from decar.dataset.rotations import ALL, IDENTITY, SIX
+from decar.interpret.receptive import field_match, linear_stack
+from decar.interpret.run import activation_match
+from decar.interpret.turned import folded_for, turned_activations
 from decar.models.published import PublishedNetwork
+from tests.interpret.explicit_correlation import explicit_match
 
 
 def network_of(channels, kernel_size=3, fields=("electron_density",), pooling="max", seed=1):
@@ -61,6 +63,10 @@ def test_linear_stack_is_the_network_itself_where_nothing_is_rectified():
     assert float(slope) == pytest.approx(1.0, abs=1e-5)
 
 
+def field_correlation(stack, voxels, min_variance, rotations=(IDENTITY,)):
+    return field_match(stack, *stack.patches(voxels, min_variance), rotations).correlation
+
+
 def slow_field_correlation(stack, voxels, padding, min_variance):
     x = np.pad(voxels.astype(np.float64), [(0, 0)] + [(padding, padding)] * 3)
     fields = stack.fields.numpy()
@@ -111,8 +117,8 @@ def test_both_forms_are_invariant_when_the_molecule_is_rotated(number):
     turned = ALL[number].apply(voxels)
     stack = linear_stack(network, 3)
     pairs = [
-        [activation_correlation(network, box, ALL, "molecule", 0.01) for box in (voxels, turned)],
-        [input_correlation(stack, box, ALL, 0.01) for box in (voxels, turned)],
+        [activation_match(network, box, ALL, "molecule", 0.01).correlation for box in (voxels, turned)],
+        [field_correlation(stack, box, 0.01, ALL) for box in (voxels, turned)],
     ]
     for first, second in pairs:
         assert np.isfinite(first).all()
@@ -123,6 +129,55 @@ def test_turning_only_the_last_kernel_is_not_invariant():
     # Layers 1 and 2 are not equivariant: this is why the molecule is turned by default.
     network = network_of((2, 3, 4))
     voxels = molecule((16, 24, 32))
-    first = activation_correlation(network, voxels, ALL, "kernel", 0.01)
-    second = activation_correlation(network, ALL[10].apply(voxels), ALL, "kernel", 0.01)
+    first = activation_match(network, voxels, ALL, "kernel", 0.01).correlation
+    second = activation_match(network, ALL[10].apply(voxels), ALL, "kernel", 0.01).correlation
     assert np.abs(first - second).max() > 1e-3
+
+
+def test_turning_the_field_is_turning_the_receptive_field():
+    stack = linear_stack(network_of((2, 3, 4), fields=("a", "b")), 3)
+    voxels = molecule((24, 16, 32), channels=2)
+    each = [field_correlation(stack, rotation.apply(voxels), 0.01) for rotation in SIX]
+    np.testing.assert_allclose(field_correlation(stack, voxels, 0.01, SIX), np.max(each, axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize(("kernel_size", "pooling"), [(3, "max"), (5, "max"), (3, "average")])
+def test_published_form_in_a_box_of_vacuum_is_that_of_explicit_patches_of_the_turned_molecule(kernel_size, pooling):
+    network = network_of((2, 3, 4), kernel_size, pooling=pooling)
+    voxels = np.zeros((1, 64, 40, 96), dtype=np.float32)
+    voxels[:, 20:36, 8:32, 40:56] = molecule((16, 24, 16)) * (molecule((16, 24, 16)) > 1e-5)
+    kernels = network.kernels(3).detach().numpy()
+    best = []
+    for rotation in SIX:
+        x = torch.from_numpy(rotation.apply(voxels))[None]
+        activation = network.activations(x, torch.ones_like(x), 3)[0].detach().numpy()
+        inside = np.ones(activation.shape[1:])
+        best.append(explicit_match(activation, inside, kernels, (IDENTITY,), 0.1).correlation)
+    found = activation_match(network, voxels, SIX, "molecule", 0.1)
+    np.testing.assert_allclose(found.correlation, np.max(best, axis=0), atol=2e-5)
+    alone = activation_match(network, voxels, SIX, "kernel", 0.1)
+    activation = network.activations(torch.from_numpy(voxels)[None], torch.ones((1, 1, *voxels.shape[1:])), 3)
+    explicit = explicit_match(activation[0].detach().numpy(), np.ones(activation.shape[2:]), kernels, SIX, 0.1)
+    np.testing.assert_allclose(alone.correlation, explicit.correlation, atol=2e-5)
+    # Where a kernel fits, it fits as well on every plane of a run of vacuum.
+    own = activation[0].detach().numpy()
+    for position, turn, kernel, value in zip(alone.position, alone.rotation, kernels, alone.correlation):
+        there = np.zeros(own.shape[1:])
+        there[tuple(position)] = 1
+        again = explicit_match(own, there, kernel[None], (SIX[turn],), 1e-6)
+        assert again.correlation[0] == pytest.approx(value, abs=2e-5)
+
+
+def test_folded_vacuum_gives_the_activations_of_the_whole_box():
+    network = network_of((3, 4, 2), 5)
+    voxels = np.zeros((1, 160, 128, 96), dtype=np.float32)
+    voxels[:, 40:56, 20:44, 60:76] = molecule((16, 24, 16))
+    folded = folded_for(network, voxels, 3)
+    assert folded.voxels.size < voxels.size / 2
+    own = turned_activations(network, folded, 3, IDENTITY)
+    x = torch.from_numpy(voxels)[None]
+    whole = network.activations(x, torch.ones_like(x), 3)[0].detach().numpy()
+    planes = [planes[::4] // 4 for planes in folded.planes]
+    np.testing.assert_allclose(own, whole[np.ix_(range(4), *planes)], atol=1e-5 * np.abs(whole).max())
+    for weights, size in zip(folded.weights, voxels.shape[1:]):
+        assert weights.sum() == size

@@ -130,6 +130,11 @@ def predictions():
     return [f"{job.folder}/predictions.parquet" for job in PLAN.training]
 
 
+def explained_jobs():
+    """The training jobs whose kernels are explained: the network, and the same one on permuted labels."""
+    return [job for job in (PLAN.explained, PLAN.permuted) if job]
+
+
 def figure_receipts():
     return [
         f"{FOLDER}/figures/receipts/{name}-{PLAN.figures_hash}.json" for name in FIGURES

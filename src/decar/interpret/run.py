@@ -1,13 +1,14 @@
 """The interpret stage: r_k(m) of every kernel of the last convolution layer and every molecule, in two forms.
 
 `activation`: the kernel's weights against patches of the layer before; `input`: its linearised receptive field against
-the molecule's field. Both for the trained network and, as a control, for an untrained one of the same shape: what
-random kernels show as well is a property of the molecules, not something that was learned.
+the molecule's field. Both for the trained network and, as controls, for an untrained one of the same shape and, with
+`interpret.permuted_control`, for one trained on permuted labels: what random kernels show as well is a property of the
+molecules, and what labels without meaning teach as well is no property of the classes.
 
-Rotations. With `interpret.rotated: molecule` the molecule is turned before the network, as in training: r_k is then
-exactly the same for a molecule in any of its lattice orientations. With `kernel` only the last kernel is turned, upon
-activations of the molecule as it lies; that takes one pass through the network and is not invariant.
-The input form turns the molecule in either case, which is the same as turning the receptive field.
+Rotations. With `interpret.rotated: molecule` the molecule is turned before the network, as in training, by turning the
+network's kernels: r_k is then the same for a molecule in any of its lattice orientations. With `kernel` only the last
+kernel is turned, upon activations of the molecule as it lies; that takes one pass through the network and is not
+invariant. The input form turns the receptive field in either case.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,15 +16,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from decar.config import Study
 from decar.dataset.normalise import Normalisation
 from decar.dataset.rotations import AUGMENTATION, IDENTITY, Rotation
 from decar.dataset.torch_dataset import ShardDataset
-from decar.interpret.correlation import best_match
-from decar.interpret.receptive import LinearStack, field_correlation, linear_stack
+from decar.interpret.correlation import Match, best_match
+from decar.interpret.receptive import field_match, linear_stack
 from decar.interpret.statistics import kernel_tests
+from decar.interpret.turned import folded_for, turned_activations
 from decar.models.package import load_package
 from decar.models.published import PublishedNetwork
 from decar.receipt import write_table
@@ -39,13 +40,15 @@ def interpret(
     dataset_folder: Path,
     shards_folder: Path,
     model_folder: Path,
+    permuted_folder: Path | None,
     output: Path,
     report: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Write kernel_correlation.parquet and kernel_tests.parquet to the folder `output`.
 
-    `model_folder` is the folder of a training job. All labelled molecules count, with their subset in the first fold.
-    Raises DataFormatError when the package, a shard or a table cannot be read.
+    `model_folder` is the folder of a training job, `permuted_folder` that of the same network trained on permuted
+    labels, or None. All labelled molecules count, with their subset in the first fold.
+    Raises DataFormatError when the packages, a shard or a table cannot be read.
     """
     network, metadata = load_package(model_folder / "model")
     dataset = ShardDataset(
@@ -55,6 +58,8 @@ def interpret(
     untrained = PublishedNetwork(network.settings, network.spacing_bohr, network.num_inputs)
     untrained.initialise(derive_seed(study.seed, "interpret", "untrained", study.interpret.model))
     networks = {"trained": network, "untrained": untrained.eval()}
+    if permuted_folder is not None:
+        networks["permuted"] = load_package(permuted_folder / "model")[0]
     stacks = {name: linear_stack(member, member.num_layers) for name, member in networks.items()}
     chosen, least = study.interpret, study.interpret.min_patch_variance
     rotations = ROTATIONS[chosen.rotations]
@@ -63,13 +68,14 @@ def interpret(
     for index in range(len(dataset)):
         sample = dataset[index]
         voxels = padded(sample["voxels"].numpy(), network.total_stride)
+        x, patches = stacks["trained"].patches(voxels, least)
         for name, member in networks.items():
-            values = {
-                "activation": activation_correlation(member, voxels, rotations, chosen.rotated, least),
-                "input": input_correlation(stacks[name], voxels, rotations, least),
+            found = {
+                "activation": activation_match(member, voxels, rotations, chosen.rotated, least),
+                "input": field_match(stacks[name], x, patches, rotations),
             }
-            for form, correlation in values.items():
-                parts.append(_rows(form, name, correlation).assign(
+            for form, match in found.items():
+                parts.append(_rows(form, name, match.correlation).assign(
                     key=sample["key"], label=sample["label"], subset=subset[sample["key"]], weight=sample["weight"],
                 ))  # fmt: skip
         report(f"{index + 1} of {len(dataset)} conformers")
@@ -78,37 +84,34 @@ def interpret(
     write_table(output / "kernel_tests.parquet", kernel_tests(correlations))
 
 
-def activation_correlation(
+def activation_match(
     network: PublishedNetwork, voxels: Array, rotations: Sequence[Rotation], rotated: str, min_variance: float
-) -> Array:
-    """Return r_k [kernel] of the last layer's kernels for normalised voxels [channel, x, y, z].
+) -> Match:
+    """Return the best match of the last layer's kernels with normalised voxels [channel, x, y, z].
 
-    `rotated` is `molecule` or `kernel`: to which of them the rotations are applied.
+    `rotated` is `molecule` (all layers are turned, which is the same) or `kernel` (the last layer alone). Positions
+    are voxels of the activation as the molecule lies.
     """
     layer = network.num_layers
     kernels = network.kernels(layer).detach().cpu().numpy()
-    of_molecule, of_kernel = (rotations, (IDENTITY,)) if rotated == "molecule" else ((IDENTITY,), rotations)
-    found = []
-    for rotation in of_molecule:
-        x = torch.from_numpy(rotation.apply(voxels))[None]
-        mask = torch.ones_like(x[:, :1])
-        with torch.inference_mode():
-            activation = network.activations(x, mask, layer)[0].numpy()
-            inside = network.activation_mask(mask, layer)[0, 0].numpy()
-        found.append(best_match(activation, inside, kernels, of_kernel, min_variance).correlation)
-    return highest(found)
+    folded = folded_for(network, voxels, layer)
+    matches = []
+    for rotation in rotations if rotated == "molecule" else (IDENTITY,):
+        activation = turned_activations(network, folded, layer, rotation)
+        of_kernel = (rotation,) if rotated == "molecule" else rotations
+        matches.append(best_match(activation, np.ones(activation.shape[1:]), kernels, of_kernel, min_variance))
+    best = matches[0] if rotated == "kernel" else highest(matches)
+    return Match(best.correlation, folded.whole(best.position, 1 << (layer - 1)), best.rotation)
 
 
-def input_correlation(stack: LinearStack, voxels: Array, rotations: Sequence[Rotation], min_variance: float) -> Array:
-    """Return r_k [kernel] of the linearised receptive fields for normalised voxels [channel, x, y, z]."""
-    return highest([field_correlation(stack, rotation.apply(voxels), min_variance) for rotation in rotations])
-
-
-def highest(values: Sequence[Array]) -> Array:
-    """Return the largest of each kernel over rotations, ignoring NaN; NaN where there is nothing else."""
-    stacked = np.stack(values)
-    best = np.where(np.isnan(stacked), -np.inf, stacked).max(axis=0)
-    return np.where(np.isfinite(best), best, np.nan)
+def highest(matches: Sequence[Match]) -> Match:
+    """Return the best of each kernel over rotations, of which each match is one; NaN where there is nothing."""
+    values = np.stack([match.correlation for match in matches])
+    rotation = np.where(np.isnan(values), -np.inf, values).argmax(axis=0)
+    kernels = np.arange(values.shape[1])
+    position = np.stack([match.position for match in matches])[rotation, kernels]
+    correlation = values[rotation, kernels]
+    return Match(correlation, position, np.where(np.isnan(correlation), -1, rotation))
 
 
 def padded(voxels: Array, stride: int) -> Array:

@@ -37,8 +37,10 @@ def name_downstream(study: Study, index: Path, recipes: pa.ChunkedArray, shards:
     training, hashes = _training(study, settings, data)
     smiles = read_sound(index, ["smiles"], sort_by="smiles")["smiles"]
     evaluated = digest_in_pieces([STAGE_VERSION["evaluate"], hashes, settings["evaluate"], texts(smiles), data])
-    first = next(job for job in training if (job.model, job.scheme) == (study.interpret.model, study.interpret.scheme))
-    explained = digest([STAGE_VERSION["interpret"], first.folder, settings["interpret"]])
+    first = _jobs_of(training, study.interpret.model, study.interpret.scheme)[0].folder
+    control = study.interpret.permuted_control
+    permuted = _jobs_of(training, control, study.interpret.scheme)[0].folder if control else ""
+    explained = digest([STAGE_VERSION["interpret"], first, permuted, settings["interpret"]])
     return {
         "molecules": str(study.folder / "molecules" / listed[:SHORT]),
         "dataset": str(study.folder / "dataset" / dataset[:SHORT]),
@@ -46,7 +48,8 @@ def name_downstream(study: Study, index: Path, recipes: pa.ChunkedArray, shards:
         "training": training,
         "evaluation": str(study.folder / "evaluation" / evaluated[:SHORT]),
         "interpretation": str(study.folder / "interpretation" / explained[:SHORT]),
-        "explained": first.folder,
+        "explained": first,
+        "permuted": permuted,
         "figures_hash": digest([STAGE_VERSION["figures"], dataset, evaluated, explained, settings["figures"]])[:SHORT],
     }
 
@@ -71,6 +74,11 @@ def _labelled(index: Path, name: str) -> Pieces:
     table = table.group_by(["key", "value"]).aggregate([])
     order = pc.sort_indices(table, [("key", "ascending"), ("value", "ascending")])
     return rows(table.take(order[: len(table) - table["key"].null_count]))
+
+
+def _jobs_of(training: list[TrainingJob], model: str, scheme: str) -> list[TrainingJob]:
+    """Return the jobs of a model and split, in order of the fold."""
+    return [job for job in training if (job.model, job.scheme) == (model, scheme)]
 
 
 def _training(study: Study, settings: dict[str, Any], data: str) -> tuple[list[TrainingJob], list[str]]:

@@ -32,6 +32,7 @@ class Plan:
     evaluation: str
     interpretation: str
     explained: str  # folder of the training job that is explained
+    permuted: str  # folder of the same job on permuted labels, "" without one
     figures_hash: str
     formats: list[str]
     counts: dict[str, int]

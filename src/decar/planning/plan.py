@@ -33,7 +33,7 @@ from decar.stages import MOLECULE_STAGES, STAGE_VERSION, digest
 
 __all__ = ["Plan", "TrainingJob", "load_plan", "make_plan", "read_index"]
 
-PLAN_VERSION = 2  # of the names below and of the JSON file
+PLAN_VERSION = 3  # of the names below and of the JSON file
 AT_A_TIME = 100_000  # molecules whose costs are arrays at one time
 
 
