@@ -193,6 +193,25 @@ def interpret(
 
 
 @app.command(rich_help_panel=PANEL)
+def attribute(plan: PlanFile) -> None:
+    """Show where the networks look: attributions by voxel, atom and functional group, with controls; kernel shapes."""
+    from decar.interpret.attribute import Places, attribute_study
+    from decar.planning.plan import load_plan, read_index
+    from decar.threads import limit_threads
+
+    planned = load_plan(plan)
+    settings = load_study(Path(planned.study))
+    index = read_index(planned)
+    keys = index.loc[index["id"].astype(str) == settings.figures.example, "key"]
+    places = Places(
+        Path(planned.dataset), Path(planned.folder) / "shards", Path(planned.records), Path(planned.interpretation),
+        tuple(Path(job) for job in planned.attributed), Path(planned.permuted) if planned.permuted else None,
+    )  # fmt: skip
+    with limit_threads(int(os.environ.get("OMP_NUM_THREADS", "1"))):
+        attribute_study(settings, places, str(keys.iloc[0]) if len(keys) else None, Path(planned.attribution), log)
+
+
+@app.command(rich_help_panel=PANEL)
 def collect(plan: PlanFile) -> None:
     """Collect times, sizes and quality figures of all records into two small tables."""
     from decar.figures.records import collect_records

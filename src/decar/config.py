@@ -247,6 +247,23 @@ class InterpretSettings(Section):
     )
 
 
+class AttributionSettings(Section):
+    """Where the explained networks look: attributions on the field, summed to atoms and functional groups."""
+
+    num_molecules: Count = Field(
+        12, description="Molecules that are looked at: figures.example, then both classes in turn, in order of key."
+    )
+    methods: tuple[Literal["integrated_gradients", "occlusion", "grad_cam"], ...] = Field(
+        ("integrated_gradients", "occlusion", "grad_cam"), min_length=1, description="How (docs/explanation.md)."
+    )
+    num_steps: Annotated[int, Field(ge=4)] = Field(
+        24, description="Points of the integral of integrated gradients; its error is stored with each attribution."
+    )
+    num_rotations: Annotated[int, Field(ge=1, le=6)] = Field(
+        3, description="Orientations of a molecule that are compared with each other."
+    )
+
+
 class FiguresSettings(Section):
     """Figures and the report."""
 
@@ -294,6 +311,7 @@ class Study(Section):
     training: TrainingSettings
     evaluate: EvaluateSettings = EvaluateSettings()
     interpret: InterpretSettings
+    attribution: AttributionSettings = AttributionSettings()
     figures: FiguresSettings
     workflow: WorkflowSettings = WorkflowSettings()
     contribution: ContributionSettings = ContributionSettings()

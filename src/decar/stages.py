@@ -24,6 +24,7 @@ STAGE_VERSION = {
     "train": 1,
     "evaluate": 1,
     "interpret": 2,
+    "attribute": 1,
     "figures": 1,
 }
 

@@ -65,7 +65,11 @@ STAGE_CODE = {
     ],
     "interpret": [
         *(f"interpret/{name}.py" for name in ("run", "correlation", "receptive", "statistics")),
-        *(f"interpret/{name}.py" for name in ("patches", "turned", "vacuum")),
+        *(f"interpret/{name}.py" for name in ("patches", "turned", "vacuum", "controls")),
+    ],
+    "attribute": [
+        *(f"interpret/{name}.py" for name in ("attribute", "attribution", "cells", "agreement", "gallery")),
+        *(f"interpret/{name}.py" for name in ("groups", "group_table", "kernel_shape")),
     ],
 }
 

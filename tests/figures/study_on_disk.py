@@ -72,9 +72,16 @@ def write_study(folder: Path) -> tuple[Study, Sources]:
         index=folder / "index.parquet", records=folder / "records", dataset=folder / "dataset",
         models=tuple(folder / "models" / f"{model}-{scheme}-fold{fold}-0123456789abcdef"
                      for model, role, _ in MODELS if role != "baseline" for scheme in SCHEMES for fold in range(3)),
-        evaluation=folder / "evaluation", interpretation=folder / "interpretation",
+        evaluation=folder / "evaluation", interpretation=folder / "interpretation", attribution=folder / "attribution",
     )  # fmt: skip
-    for path in (sources.records, sources.dataset, sources.evaluation, sources.interpretation, *sources.models):
+    for path in (
+        sources.records,
+        sources.dataset,
+        sources.evaluation,
+        sources.interpretation,
+        sources.attribution,
+        *sources.models,
+    ):
         path.mkdir(parents=True)
     index = _write_index(sources)
     _write_dataset(sources, index)

@@ -29,7 +29,8 @@ def plan(drawn: Drawn, tmp_path: Path) -> Plan:
         parents={stage: {"0-a": ""} for stage in MOLECULE_STAGES}, shards={"0-a": ["0-a"]}, molecules="",
         dataset=str(drawn.sources.dataset), records=str(drawn.sources.records), training=jobs,
         evaluation=str(drawn.sources.evaluation), interpretation=str(drawn.sources.interpretation),
-        explained=jobs[0].folder, permuted="", figures_hash="0123456789abcdef", formats=["svg", "png", "pdf"], counts={},
+        explained=jobs[0].folder, permuted="", attribution=str(drawn.sources.attribution),
+        attributed=[], figures_hash="0123456789abcdef", formats=["svg", "png", "pdf"], counts={},
     )  # fmt: skip
 
 

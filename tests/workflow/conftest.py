@@ -47,6 +47,7 @@ STUDY = {
     },
     "evaluate": {"num_bootstrap": 50},
     "interpret": {"model": "decar", "rotations": 6},
+    "attribution": {"num_molecules": 3, "num_steps": 48, "num_rotations": 2},
     "figures": {"example": "glycol", "positive_name": "sweet", "negative_name": "not sweet"},
     "workflow": {"max_failed_share": 0.5},
 }

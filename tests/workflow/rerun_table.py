@@ -23,7 +23,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("conformers", "optimise", "wavefunction", "fields")
-STEPS = ("cubes", "shards", "assemble", "train", "evaluate", "interpret", "figure")
+STEPS = ("cubes", "shards", "assemble", "train", "evaluate", "interpret", "attribute", "figure")
 TITLES = {"assemble": "dataset", "figure": "figures"}
 METHANOL, GLYCOL = "methanol,methanol,CO,0\n", "glycol,ethylene glycol,OCCO,1\n"
 AMIDE = "formamide,formamide,NC=O,0\n"

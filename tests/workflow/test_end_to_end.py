@@ -51,6 +51,22 @@ def test_kernel_correlations_are_correlations(plan) -> None:
     assert np.isfinite(table["correlation"]).any()
 
 
+def test_attributions_are_of_the_example_first_and_complete(plan) -> None:
+    atoms = pd.read_parquet(f"{plan.attribution}/atoms.parquet")
+    index = pd.read_parquet(plan.index).set_index("id")
+    assert atoms["key"].iloc[0] == index.loc["glycol", "key"]
+    assert atoms["key"].nunique() == 3
+    assert set(atoms["network"]) == {"fold 0", "fold 1", "untrained"}
+    assert set(atoms.loc[atoms["network"] == "fold 0", "rotation"]) == {0, 1}
+    glycol = atoms[(atoms["key"] == index.loc["glycol", "key"]) & (atoms["atom"] >= 0)]
+    assert glycol.groupby(["network", "rotation", "method"]).size().unique().tolist() == [10]  # 4 heavy atoms, 6 H
+    checks = pd.read_parquet(f"{plan.attribution}/checks.parquet")
+    gradients = checks[checks["method"] == "integrated_gradients"]
+    assert (gradients["completeness_error"].abs() < 0.05 * gradients["absolute"]).all()
+    gallery = pd.read_parquet(f"{plan.attribution}/kernel_gallery.parquet").groupby(["kernel", "rank"])
+    np.testing.assert_allclose(gallery["contribution"].sum(), gallery["correlation"].first(), atol=1e-6)
+
+
 def test_figures_and_report_are_self_contained(finished: Workspace, plan) -> None:
     folder = finished.folder / "results/small"
     for name in CATALOGUE:

@@ -12,7 +12,9 @@ from .conftest import Workspace
 
 Copy = Callable[[], Workspace]
 MOLECULE_RULES = ("conformers", "optimise", "wavefunction", "fields")
-DOWNSTREAM = {"molecules": 1, "assemble": 1, "train": 4, "evaluate": 1, "interpret": 1, "collect": 1, "report": 1}
+DOWNSTREAM = {
+    "molecules": 1, "assemble": 1, "train": 4, "evaluate": 1, "interpret": 1, "attribute": 1, "collect": 1, "report": 1,
+}  # fmt: skip
 
 
 def per_molecule(counts: dict[str, int]) -> list[int]:

@@ -26,6 +26,7 @@ rule figure:
         evaluation=ancient(f"{PLAN.evaluation}/metrics.parquet"),
         records=ancient(f"{PLAN.records}/quality.parquet"),
         interpretation=ancient(f"{PLAN.interpretation}/kernel_tests.parquet"),
+        attribution=ancient(f"{PLAN.attribution}/kernel_gallery.parquet"),
     output:
         f"{FOLDER}/figures/receipts/{{figure}}-{PLAN.figures_hash}.json",
         f"{FOLDER}/figures/{{figure}}.csv",

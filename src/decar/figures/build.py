@@ -30,6 +30,7 @@ def sources_of(study: Study, plan: Plan) -> Sources:
         models=tuple(Path(job.folder) for job in plan.training),
         evaluation=Path(plan.evaluation),
         interpretation=Path(plan.interpretation),
+        attribution=Path(plan.attribution),
         example_geometry=geometry,
         example_wavefunction=wavefunction,
         example_fields=fields,
@@ -106,8 +107,8 @@ def _write_receipt(name: str, study: Study, plan: Plan, sources: Sources, writte
 
 def _tables(sources: Sources) -> Iterable[Path]:
     yield sources.index
-    for folder in (sources.records, sources.dataset, sources.evaluation, sources.interpretation):
-        yield from sorted(path for path in folder.iterdir() if path.suffix in {".parquet", ".csv", ".json"})
+    for folder in (sources.records, sources.dataset, sources.evaluation, sources.interpretation, sources.attribution):
+        yield from sorted(path for path in folder.iterdir() if path.suffix in {".parquet", ".csv", ".json", ".h5"})
     for folder in sources.models:
         yield folder / "metrics.csv"
 

@@ -21,6 +21,7 @@ class Sources:
     models: tuple[Path, ...]  # folders of the training jobs
     evaluation: Path  # folder of predictions, metrics, roc, confusion
     interpretation: Path  # folder of kernel_correlation and kernel_tests
+    attribution: Path  # folder of the tables of the attribute stage (decar.interpret.attribute)
     # Records of the example; all are None when that molecule failed.
     example_geometry: Place | None = None
     example_wavefunction: Place | None = None

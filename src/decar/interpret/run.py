@@ -21,6 +21,7 @@ from decar.config import Study
 from decar.dataset.normalise import Normalisation
 from decar.dataset.rotations import AUGMENTATION, IDENTITY, Rotation
 from decar.dataset.torch_dataset import ShardDataset
+from decar.interpret.controls import untrained
 from decar.interpret.correlation import Match, best_match
 from decar.interpret.receptive import field_match, linear_stack
 from decar.interpret.statistics import kernel_tests
@@ -29,7 +30,6 @@ from decar.models.package import load_package
 from decar.models.published import PublishedNetwork
 from decar.receipt import write_table
 from decar.record import Array
-from decar.stages import derive_seed
 
 ROTATIONS = {1: AUGMENTATION["none"], 6: AUGMENTATION["rotations_6"], 24: AUGMENTATION["rotations_24"]}
 FOLD = 0  # the network of the first fold is explained
@@ -55,9 +55,7 @@ def interpret(
         dataset_folder, shards_folder, study.interpret.scheme, FOLD, None, metadata["fields"],
         str(metadata["property"]), normalisation=Normalisation.from_json(metadata["normalisation"]),
     )  # fmt: skip
-    untrained = PublishedNetwork(network.settings, network.spacing_bohr, network.num_inputs)
-    untrained.initialise(derive_seed(study.seed, "interpret", "untrained", study.interpret.model))
-    networks = {"trained": network, "untrained": untrained.eval()}
+    networks = {"trained": network, "untrained": untrained(network, study)}
     if permuted_folder is not None:
         networks["permuted"] = load_package(permuted_folder / "model")[0]
     stacks = {name: linear_stack(member, member.num_layers) for name, member in networks.items()}

@@ -41,6 +41,11 @@ def name_downstream(study: Study, index: Path, recipes: pa.ChunkedArray, shards:
     control = study.interpret.permuted_control
     permuted = _jobs_of(training, control, study.interpret.scheme)[0].folder if control else ""
     explained = digest([STAGE_VERSION["interpret"], first, permuted, settings["interpret"]])
+    folds = [job.folder for job in _jobs_of(training, study.interpret.model, study.interpret.scheme)]
+    attributed = digest([
+        STAGE_VERSION["attribute"], explained, folds, settings["attribution"], _key_of(index, study.figures.example),
+        study.seed,
+    ])  # fmt: skip
     return {
         "molecules": str(study.folder / "molecules" / listed[:SHORT]),
         "dataset": str(study.folder / "dataset" / dataset[:SHORT]),
@@ -50,7 +55,11 @@ def name_downstream(study: Study, index: Path, recipes: pa.ChunkedArray, shards:
         "interpretation": str(study.folder / "interpretation" / explained[:SHORT]),
         "explained": first,
         "permuted": permuted,
-        "figures_hash": digest([STAGE_VERSION["figures"], dataset, evaluated, explained, settings["figures"]])[:SHORT],
+        "attribution": str(study.folder / "attribution" / attributed[:SHORT]),
+        "attributed": folds,
+        "figures_hash": digest(
+            [STAGE_VERSION["figures"], dataset, evaluated, explained, attributed, settings["figures"]]
+        )[:SHORT],
     }
 
 
@@ -74,6 +83,13 @@ def _labelled(index: Path, name: str) -> Pieces:
     table = table.group_by(["key", "value"]).aggregate([])
     order = pc.sort_indices(table, [("key", "ascending"), ("value", "ascending")])
     return rows(table.take(order[: len(table) - table["key"].null_count]))
+
+
+def _key_of(index: Path, identifier: str) -> str | None:
+    """Return the key of a row of the user's table, None when it has none."""
+    table = pq.read_table(index, columns=["id", "key"])
+    found = table.filter(pc.equal(pc.cast(table["id"], pa.string()), identifier))["key"].to_pylist()
+    return found[0] if found else None
 
 
 def _jobs_of(training: list[TrainingJob], model: str, scheme: str) -> list[TrainingJob]:

@@ -104,5 +104,6 @@ def _products(plan: Plan, buckets: set[str], receipts: set[str]) -> list[Path]:
         *(Path(job.folder) / "predictions.parquet" for job in plan.training),
         Path(plan.evaluation) / "metrics.parquet",
         Path(plan.interpretation) / "kernel_tests.parquet",
+        Path(plan.attribution) / "kernel_gallery.parquet",
         *sorted((folder / "figures" / "receipts").glob(f"*-{plan.figures_hash}.json")),
     ]

@@ -33,6 +33,8 @@ class Plan:
     interpretation: str
     explained: str  # folder of the training job that is explained
     permuted: str  # folder of the same job on permuted labels, "" without one
+    attribution: str
+    attributed: list[str]  # folders of the training jobs of all folds that are explained
     figures_hash: str
     formats: list[str]
     counts: dict[str, int]

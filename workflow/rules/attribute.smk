@@ -1,0 +1,26 @@
+rule attribute:
+    input:
+        unless_made(
+            f"{PLAN.attribution}/kernel_gallery.parquet",
+            [
+                f"{PLAN.interpretation}/kernel_tests.parquet",
+                f"{PLAN.records}/quality.parquet",
+                *shard_files(),
+                *[f"{job}/predictions.parquet" for job in PLAN.attributed],
+            ],
+        ),
+    output:
+        f"{PLAN.attribution}/atoms.parquet",
+        f"{PLAN.attribution}/kernel_gallery.parquet",
+    log:
+        f"{FOLDER}/logs/attribute.log",
+    conda:
+        "../envs/training.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb("interpret"),
+        runtime=runtime("interpret"),
+    params:
+        plan=PLAN_FILE,
+    shell:
+        "decar attribute --plan {params.plan:q} > {log:q} 2>&1"
