@@ -8,6 +8,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 from rdkit import Chem
@@ -15,6 +16,11 @@ from rdkit.Chem import AllChem
 
 from decar.config import Study
 from decar.figures.sources import Sources
+from decar.interpret.agreement import agreement
+from decar.interpret.attribution import METHODS
+from decar.interpret.group_table import group_table
+from decar.interpret.groups import group_of_atoms, heavy_atom_of
+from decar.interpret.kernel_shape import kernel_tables
 from decar.models.package import save_package
 from decar.models.published import PublishedNetwork
 from decar.record import Place, Record, read_record, write_record
@@ -89,7 +95,9 @@ def write_study(folder: Path) -> tuple[Study, Sources]:
     _write_logs(sources, generator)
     _write_evaluation(sources, generator)
     _write_interpretation(sources, generator)
+    _write_attribution(sources, generator)
     geometry, wavefunction, fields = write_example(folder)
+    _write_map(sources, fields)
     _store_example(study, sources, (geometry, wavefunction, fields))
     _write_package(study, sources)
     return study, replace(sources, example_geometry=geometry, example_wavefunction=wavefunction, example_fields=fields)
@@ -256,7 +264,7 @@ def _write_evaluation(sources: Sources, generator: np.random.Generator) -> None:
 def _write_interpretation(sources: Sources, generator: np.random.Generator) -> None:
     correlations, tests = [], []
     for form in ("activation", "input"):
-        for network, signal in (("trained", 0.09), ("untrained", 0.02)):
+        for network, signal in (("trained", 0.09), ("untrained", 0.02), ("permuted", 0.03)):
             for kernel in range(16):
                 shift = generator.normal(0, signal)
                 values = {1.0: [], 0.0: []}
@@ -274,6 +282,48 @@ def _write_interpretation(sources: Sources, generator: np.random.Generator) -> N
                               })  # fmt: skip
     pd.DataFrame(correlations).to_parquet(sources.interpretation / "kernel_correlation.parquet")
     pd.DataFrame(tests).to_parquet(sources.interpretation / "kernel_tests.parquet")
+
+
+def _write_attribution(sources: Sources, generator: np.random.Generator) -> None:
+    """Write drawn attributions of every atom; what follows from them is computed as the stage does it."""
+    atoms, checks, gallery = [], [], []
+    members = [("fold 0", 0), ("fold 0", 1), ("fold 1", 0), ("untrained", 0), ("permuted", 0)]
+    for name, _, smiles, label in MOLECULES[:6]:
+        heavy, groups = heavy_atom_of(smiles), group_of_atoms(smiles)
+        signal = generator.normal(0, 0.3, len(heavy))
+        for network, rotation in members:
+            for method in METHODS:
+                noise = generator.normal(0, 0.2 if network.startswith("fold") else 1.0, len(heavy))
+                head = {"key": key_of(name), "network": network, "rotation": rotation, "method": method}
+                atoms.append(pd.DataFrame({**head, "atom": range(len(heavy)), "heavy_atom": heavy, "group": groups,
+                                           "attribution": signal + noise}))  # fmt: skip
+                checks.append({**head, "label": float(label), "subset": "test", "logit": signal.sum()})
+        for kernel in (3, 7):
+            gallery.append(pd.DataFrame({
+                "kernel": kernel, "effect_size": 0.5 if kernel == 3 else -0.4, "rank": len(gallery) // 2 % 3,
+                "key": key_of(name), "label": float(label), "correlation": 0.4, "atom": range(len(heavy)),
+                "heavy_atom": heavy, "contribution": 0.1 * signal,
+            }))  # fmt: skip
+    table = pd.concat(atoms, ignore_index=True)
+    table.to_parquet(sources.attribution / "atoms.parquet")
+    pd.DataFrame(checks).to_parquet(sources.attribution / "checks.parquet")
+    agreement(table).to_parquet(sources.attribution / "agreement.parquet")
+    group_table(table, 1).to_parquet(sources.attribution / "groups.parquet")
+    pd.concat(gallery[:6], ignore_index=True).to_parquet(sources.attribution / "kernel_gallery.parquet")
+    tables = [kernel_tables(generator.normal(size=(4, 1, 8, 8, 8)), ["electron_density"], 0.7, network)
+              for network in ("trained", "untrained")]  # fmt: skip
+    for place, name in enumerate(("kernel_profiles", "kernel_shapes")):
+        pd.concat([pair[place] for pair in tables]).to_parquet(sources.attribution / f"{name}.parquet")
+
+
+def _write_map(sources: Sources, fields: Place) -> None:
+    """Write a voxel map of the example on the grid of its density."""
+    record = read_record(fields)
+    density, grid = record.arrays["0/electron_density"][0], record.metadata["conformers"][0]["grid"]
+    with h5py.File(sources.attribution / "example.h5", "w") as file:
+        file["attribution"] = (density - density[::-1]).astype(np.float32)
+        file.attrs.update({"key": key_of("glucose"), "origin_bohr": grid["origin_bohr"],
+                           "spacing_bohr": grid["spacing_bohr"]})  # fmt: skip
 
 
 def _write_package(study: Study, sources: Sources) -> None:

@@ -115,7 +115,7 @@ def test_kernels_are_sorted_by_effect_and_filled_where_the_adjusted_p_is_small(d
     markers = [line for line in figure.axes[-1].lines if line.get_marker() == "o"]
     filled = sum(line.get_markerfacecolor() != "white" for line in markers)
     assert filled == int((tests.loc[tests["network"] == "trained", "p_adjusted"] < 0.05).sum())
-    assert len(figure.axes) == 3
+    assert len(figure.axes) == 4  # trained, untrained, permuted; effect size
 
 
 def test_kernel_figure_draws_the_largest_effects_of_many_kernels(drawn: Drawn) -> None:

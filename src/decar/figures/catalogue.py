@@ -86,13 +86,65 @@ CATALOGUE = {
         "layer before, over positions and proper rotations: one point a molecule, boxes from the 25th to the 75th "
         "percentile. Below, the effect size between the classes (Cliff's δ), filled where the Mann-Whitney p value "
         "adjusted after Holm is below 0.05; crosses are molecules that the network was not trained on. An effect that "
-        "an untrained network shows as well is not learned.",
+        "an untrained network, or one trained on permuted labels, shows as well is not learned from the classes.",
     ),
     "kernel_correlations_input": Entry(
         "Kernel correlations, input form",
         "kernel_correlations:build_input",
         "As the figure before, with each kernel's linearised receptive field correlated with the field of the molecule "
         "itself.",
+    ),
+    "attribution_molecules": Entry(
+        "Where the networks look: molecules",
+        "attribution_molecules:build",
+        "Integrated gradients of the logit, summed over the cell of each atom (nearest atom by distance over covalent "
+        "radius) and its hydrogens; mean over the networks of all folds and the orientations of the molecule. All "
+        "molecules share one scale. The figure shows what these networks respond to, not what makes a molecule taste: "
+        "how far it can be trusted is the figure of agreement.",
+    ),
+    "attribution_surface": Entry(
+        "Where the network looks: the electron cloud",
+        "attribution_surface:build",
+        "Integrated gradients of the example. (a) By atom, mean over the networks of all folds. (b, c) The voxel map "
+        "of the first fold’s network, mean over the orientations, smoothed by a Gaussian of 0.4 Å, read "
+        "off on the surface of constant electron density: what lies in the cloud below the surface is not seen here, "
+        "but is in the sums of (a).",
+    ),
+    "attribution_groups": Entry(
+        "Where the networks look: functional groups",
+        "attribution_groups:build",
+        "Attributions summed over the atoms of each functional group (every atom belongs to one), as a share of the "
+        "sum of all atoms’ absolute attributions, mean over the "
+        "molecules that have it (their number in brackets) with a 95 % bootstrap interval over them; no interval for a "
+        "single molecule. A group whose attribution an untrained network, or one trained on permuted labels, shows as "
+        "well is not explained by what was learned.",
+    ),
+    "attribution_agreement": Entry(
+        "Does the attribution hold",
+        "attribution_agreement:build",
+        "Rank correlation, over the heavy atoms of a molecule, of the attribution by the first fold's network with "
+        "that of the molecule turned, of the other folds' networks, of the other methods, and of the controls "
+        "(hollow: all weights drawn anew, or trained on permuted labels). A point is a molecule and a comparison, the "
+        "large marker the median, the bar the quartiles. Where folds do not agree better than the controls do, the "
+        "attribution is no explanation.",
+    ),
+    "kernel_shapes": Entry(
+        "Kernels as physical objects",
+        "kernel_shapes:build",
+        "The linearised receptive fields of the last layer’s kernels in the first input field. (a) Mean over spheres "
+        "about the centre, of the kernels of largest effect size δ between the classes (input form). (b) Mean Pearson "
+        "correlation of a kernel with itself under the 23 rotations of the cube other than none: 1 is invariant. (c) "
+        "Share of each angular momentum l in the power inside the largest sphere: l = 0 is a sphere, 1 a direction, 2 "
+        "an axis or a plane. Kernels that look like those of the untrained network (random weights) have learned no "
+        "symmetry.",
+    ),
+    "kernel_gallery": Entry(
+        "What excites the kernels",
+        "kernel_gallery:build",
+        "For the kernels of largest effect size δ (input form) the molecules of highest correlation r, and the share "
+        "of r that the cell of each atom contributes where the kernel fits best: a full ring adds to the match, a "
+        "dotted one takes from it. What vacuum contributes is not drawn. A molecule high in r is not for that reason "
+        "one of the class that δ points to.",
     ),
 }
 

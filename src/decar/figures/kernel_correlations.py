@@ -3,7 +3,8 @@
 r_k(m) is the largest Pearson correlation between kernel k and molecule m over positions and proper rotations, in one of
 two forms: "activation" (the kernel's weights against patches of the layer before) or "input" (its linearised receptive
 field against the field itself). Classes are compared by Cliff's delta, P(r+ > r-) - P(r+ < r-), and a Mann-Whitney test
-whose p values are adjusted after Holm. An untrained network of the same shape is the control.
+whose p values are adjusted after Holm. An untrained network of the same shape is the control, and where there is one,
+the network that was trained on permuted labels.
 """
 
 import numpy as np
@@ -15,11 +16,12 @@ from matplotlib.lines import Line2D
 from decar.config import FiguresSettings, Study
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, read_columns
-from decar.figures.style import BLACK, GREEN, GREY, PAGE, PALE, new_figure, panel_letter
+from decar.figures.style import BLACK, GREEN, GREY, PAGE, SKY, new_figure, panel_letter
 
 MOST = 32  # kernels drawn; beyond it those of largest effect
 MANY = 80  # molecules of a class above which single points are not drawn
 ALPHA = 0.05
+NETWORKS = {"trained": "trained network", "untrained": "untrained network", "permuted": "network of permuted labels"}
 FORMS = {
     "activation": "layer activations",
     "input": "input field",
@@ -46,8 +48,7 @@ def tabulate(sources: Sources, form: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def draw(correlations: pd.DataFrame, tests: pd.DataFrame, form: str, settings: FiguresSettings) -> Figure:
     """Draw the distributions by class (one panel a network) above the effect size of each kernel."""
-    networks = [name for name in ("trained", "untrained") if name in set(tests["network"])]
-    networks += sorted(set(tests["network"]) - set(networks))
+    networks = [name for name in NETWORKS if name in set(tests["network"])]
     kernels = _kernels(tests[tests["network"] == networks[0]])
     figure = new_figure(PAGE, 1.5 * len(networks) + 1.7)
     panels = figure.subplots(
@@ -60,7 +61,7 @@ def draw(correlations: pd.DataFrame, tests: pd.DataFrame, form: str, settings: F
         _distributions(axes, correlations[correlations["network"] == network], kernels, settings)
         axes.set_ylim(low - room, high + room)
         axes.set_ylabel("largest r")
-        axes.set_title(f"{network} network, {FORMS[form]}")
+        axes.set_title(f"{NETWORKS[network]}, {FORMS[form]}")
         panel_letter(axes, letter)
     _legend(panels[0], correlations[correlations["network"] == networks[0]], settings)
     _effects(panels[-1], tests, networks, kernels)
@@ -117,7 +118,7 @@ def _legend(axes: Axes, table: pd.DataFrame, settings: FiguresSettings) -> None:
 
 def _effects(axes: Axes, tests: pd.DataFrame, networks: list[str], kernels: list[int]) -> None:
     axes.axhline(0, color=BLACK, linewidth=0.6)
-    for network, colour, marker, shift in zip(networks, (BLACK, GREY, PALE), "osD", (-0.12, 0.12, 0.3)):
+    for network, colour, marker, shift in zip(networks, (BLACK, GREY, SKY), "osD", (-0.12, 0.12, 0.3)):
         by_kernel = tests[tests["network"] == network].set_index("kernel")
         for place, kernel in enumerate(kernels):
             if kernel not in by_kernel.index:
@@ -130,7 +131,7 @@ def _effects(axes: Axes, tests: pd.DataFrame, networks: list[str], kernels: list
             )  # fmt: skip
     handles = [
         Line2D([], [], marker=marker, color=colour, linewidth=0.8, markersize=3.6, label=network)
-        for network, colour, marker in zip(networks, (BLACK, GREY, PALE), "osD")
+        for network, colour, marker in zip(networks, (BLACK, GREY, SKY), "osD")
     ]
     first = tests[tests["network"] == networks[0]]
     if "effect_size_unseen" in first and first["effect_size_unseen"].notna().any():

@@ -30,6 +30,18 @@ def structure_svg(smiles: str, width: int = 220, height: int = 160, bond_length:
     Wedges show the stereocentres; bonds are at most `bond_length` pixels long, so that a row of formulas has one scale.
     Raises InputMoleculeError for an unreadable SMILES.
     """
+    return _compact(_drawn(smiles, width, height, bond_length)[0].GetDrawingText(), width, height)
+
+
+def atom_places(smiles: str, width: int, height: int, bond_length: float) -> list[tuple[float, float]]:
+    """Return where `structure_svg` draws each heavy atom (x to the right, y down, in pixels), in the SMILES' order."""
+    drawer, molecule = _drawn(smiles, width, height, bond_length)
+    points = [drawer.GetDrawCoords(atom.GetIdx()) for atom in molecule.GetAtoms()]
+    return [(float(point.x), float(point.y)) for point in points]
+
+
+def _drawn(smiles: str, width: int, height: int, bond_length: float) -> tuple[Any, Chem.Mol]:
+    """Return RDKit's finished drawer and the molecule that it drew."""
     molecule = Chem.MolFromSmiles(smiles)
     if molecule is None:
         raise InputMoleculeError("the SMILES cannot be read", reason="invalid_smiles", seen=smiles)
@@ -46,7 +58,7 @@ def structure_svg(smiles: str, width: int = 220, height: int = 160, bond_length:
     options.useBWAtomPalette()
     rdMolDraw2D.PrepareAndDrawMolecule(drawer, molecule)
     drawer.FinishDrawing()
-    return _compact(drawer.GetDrawingText(), width, height)
+    return drawer, molecule
 
 
 def _compact(text: str, width: int, height: int) -> str:

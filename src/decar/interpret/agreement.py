@@ -2,7 +2,7 @@
 
     rotations   the molecule turned, the same network              what turning alone changes
     folds       networks of other folds (other data, other seeds)  what training changes
-    methods     integrated gradients beside each other method
+    methods     each other method on the same network
     untrained   all weights drawn anew (Adebayo et al. 2018, arXiv 1810.03292)
     permuted    a network trained on permuted labels
 
@@ -47,15 +47,18 @@ def agreement(atoms: pd.DataFrame) -> pd.DataFrame:
 
 def _pairs(table: pd.DataFrame) -> Iterator[tuple[str, str, str, tuple[str, str, int]]]:
     """Yield what each method of the first network is compared with: (method, kind, name of the other, its column)."""
-    for column in table.columns:
-        method, network, rotation = str(column[0]), str(column[1]), int(str(column[2]))
+    columns = [(str(method), str(network), int(str(turn))) for method, network, turn in map(tuple, table.columns)]
+    methods = [method for method, network, turn in columns if (network, turn) == ("fold 0", 0)]
+    for method, network, rotation in columns:
         if rotation:
             yield method, "rotations", f"rotation {rotation}", (method, network, rotation)
         elif network != "fold 0":
             kind = "folds" if network.startswith("fold") else network
             yield method, kind, network, (method, network, rotation)
-        elif method != "integrated_gradients" and ("integrated_gradients", network, 0) in table.columns:
-            yield "integrated_gradients", "methods", method, (method, network, rotation)
+        else:
+            for other in methods:
+                if other != method:
+                    yield method, "methods", other, (other, network, 0)
 
 
 def rank_correlation(first: Array, second: Array) -> float:

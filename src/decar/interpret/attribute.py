@@ -234,6 +234,9 @@ def _kernels(study: Study, places: Places, members: Sequence[Member], output: Pa
             kernel = int(row["kernel"])
             share = contributions(stack, kernel, match, rotations, voxels, molecule.cells, molecule.num_atoms)
             head = {str(name): value for name, value in row.items()} | {"correlation": match.correlation[kernel]}
-            parts.append(pd.DataFrame({**head, "atom": [*range(molecule.num_atoms), -1], "contribution": share}))
+            parts.append(pd.DataFrame({
+                **head, "atom": [*range(molecule.num_atoms), -1], "heavy_atom": [*heavy_atom_of(molecule.smiles), -1],
+                "contribution": share,
+            }))  # fmt: skip
     table = pd.concat(parts, ignore_index=True)[GALLERY_COLUMNS]
     write_table(output / "kernel_gallery.parquet", table.sort_values(["kernel", "rank", "atom"], ignore_index=True))

@@ -21,7 +21,7 @@ from decar.interpret.receptive import LinearStack, turned
 from decar.record import Array
 
 NUM_KERNELS, NUM_MOLECULES = 6, 4
-COLUMNS = ["kernel", "effect_size", "rank", "key", "label", "correlation", "atom", "contribution"]
+COLUMNS = ["kernel", "effect_size", "rank", "key", "label", "correlation", "atom", "heavy_atom", "contribution"]
 
 
 def chosen(correlations: pd.DataFrame, tests: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,65 @@
+"""Where the networks look, drawn on the structural formulas of the molecules that were looked at."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from decar.config import FiguresSettings, Study
+from decar.figures.attribution_tables import first_method, heavy_atoms, method_name, names_of
+from decar.figures.halo import draw_halos, halo_legend
+from decar.figures.molecule_table import label_text
+from decar.figures.save import Drawing
+from decar.figures.sources import Sources, read_columns
+from decar.figures.style import BLACK, GREY, PAGE, new_figure
+
+COLUMNS, MOST = 4, 16
+CHECKS = ["key", "network", "rotation", "method", "label", "subset", "logit"]
+
+
+def tabulate(study: Study, sources: Sources) -> pd.DataFrame:
+    """Return a row a molecule and heavy atom: key, name, smiles, label_text, logit, atom, attribution, method."""
+    method = first_method(sources)
+    table = heavy_atoms(sources, method)
+    checks = read_columns(sources.attribution / "checks.parquet", CHECKS)
+    folds = checks[checks["network"].str.startswith("fold") & (checks["rotation"] == 0) & (checks["method"] == method)]
+    of_molecule = folds.groupby("key").agg(label=("label", "first"), logit=("logit", "mean"))
+    table = table.merge(of_molecule, left_on="key", right_index=True).merge(
+        names_of(sources), left_on="key", right_index=True
+    )
+    table["label_text"] = [label_text(study, value) for value in table["label"]]
+    return table.assign(method=method)[
+        ["key", "name", "smiles", "label_text", "method", "logit", "atom", "attribution"]
+    ]
+
+
+def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:
+    """Draw a cell a molecule, at most 16, with one scale of colours for all."""
+    keys = list(dict.fromkeys(table["key"]))[:MOST]
+    rows = max(1, -(-len(keys) // COLUMNS))
+    figure = new_figure(PAGE, 1.25 * rows + 0.55)
+    grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
+    limit = float(np.quantile(table["attribution"].abs(), 0.98))
+    for axes in grid:
+        axes.set_axis_off()
+    for axes, key in zip(grid, keys):
+        part = table[table["key"] == key].sort_values("atom")
+        row = part.iloc[0]
+        draw_halos(axes, str(row["smiles"]), part["attribution"].tolist(), limit, settings, (240, 136), 24.0)
+        axes.set_ylim(170, 0)
+        colour = settings.positive_colour if row["label_text"] == settings.positive_name else settings.negative_colour
+        name = str(row["name"])
+        axes.text(0, 147, name if len(name) < 25 else name[:24] + "…", fontsize=6.2, fontweight="bold", color=BLACK,
+                  va="center")  # fmt: skip
+        axes.text(0, 163, str(row["label_text"]), fontsize=6.2, color=colour, va="center")
+        text = f"logit {row['logit']:+.2f}".replace("-", "−")
+        axes.text(240, 163, text, fontsize=6.2, color=GREY, va="center", ha="right")
+    method = method_name(str(table["method"].iloc[0]))
+    label = f"{method}, sum over the atom's cell and its hydrogens [logit]: full ring for, dotted ring against "
+    halo_legend(figure, list(grid), limit, f"{label}“{settings.positive_name}”", settings)
+    return figure
+
+
+def build(study: Study, sources: Sources) -> Drawing:
+    """Draw the molecules that were looked at."""
+    table = tabulate(study, sources)
+    return Drawing(draw(table, study.figures), table)
