@@ -6,11 +6,11 @@ from matplotlib.figure import Figure
 
 from decar.config import FiguresSettings, Study
 from decar.figures.attribution_tables import first_method, heavy_atoms, method_name, names_of
-from decar.figures.halo import draw_halos, halo_legend
+from decar.figures.halo import cells, draw_halos, halo_legend
 from decar.figures.molecule_table import label_text
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, read_columns
-from decar.figures.style import BLACK, GREY, PAGE, new_figure
+from decar.figures.style import BLACK, GREY, PAGE
 
 COLUMNS, MOST = 4, 16
 CHECKS = ["key", "network", "rotation", "method", "label", "subset", "logit"]
@@ -36,12 +36,9 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:
     """Draw a cell a molecule, at most 16, with one scale of colours for all."""
     keys = list(dict.fromkeys(table["key"]))[:MOST]
     rows = max(1, -(-len(keys) // COLUMNS))
-    figure = new_figure(PAGE, 1.25 * rows + 0.55)
-    grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
+    figure, grid, bar = cells(PAGE, 1.25, rows, COLUMNS)
     limit = float(np.quantile(table["attribution"].abs(), 0.98))
-    for axes in grid:
-        axes.set_axis_off()
-    for axes, key in zip(grid, keys):
+    for axes, key in zip((axes for row in grid for axes in row), keys):
         part = table[table["key"] == key].sort_values("atom")
         row = part.iloc[0]
         draw_halos(axes, str(row["smiles"]), part["attribution"].tolist(), limit, settings, (240, 136), 24.0)
@@ -55,7 +52,7 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:
         axes.text(240, 163, text, fontsize=6.2, color=GREY, va="center", ha="right")
     method = method_name(str(table["method"].iloc[0]))
     label = f"{method}, sum over the atom's cell and its hydrogens [logit]: full ring for, dotted ring against "
-    halo_legend(figure, list(grid), limit, f"{label}“{settings.positive_name}”", settings)
+    halo_legend(figure, bar, limit, f"{label}“{settings.positive_name}”", settings)
     return figure
 
 

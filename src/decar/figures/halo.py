@@ -17,6 +17,8 @@ from decar.figures.structure import atom_places, draw_structure
 from decar.figures.style import BLACK
 
 RADIUS = 0.46  # in units of RDKit's scale, in which a bond is 1.5
+MARGIN = 0.04  # inches at the left edge
+BAR_SPACE = 0.58  # inches below the cells, for the colour bar
 RING = 0.25  # share of the limit from which a disc has a ring
 
 
@@ -40,18 +42,44 @@ def draw_halos(
         has_ring = abs(share) >= RING
         axes.add_patch(
             Circle(
-                (x, y), RADIUS * bond_length, facecolor=colours((share + 1) / 2), zorder=0.5,
+                (x, y), RADIUS * bond_length, clip_on=False, facecolor=colours((share + 1) / 2), zorder=0.5,
                 edgecolor=BLACK if has_ring else "none", linewidth=0.45 if has_ring else 0,
                 linestyle="-" if share > 0 else (0, (0.8, 1.2)),
             )
         )  # fmt: skip
 
 
+def cells(
+    width: float, cell_height: float, rows: int, columns: int, left: float = 0.0
+) -> tuple[Figure, list[list[Axes]], Axes]:
+    """Return a figure of so many cells, and axes below them for the colour bar; lengths in inches.
+
+    Every place is computed here, `left` inches stay free beside the cells: a solver of layouts that has many axes to
+    place is not the same to the last digit in every process.
+    """
+    height, left = rows * cell_height + BAR_SPACE, left + MARGIN
+    figure = Figure(figsize=(width, height))
+    each, tall = (width - left) / columns / width, cell_height / height
+    grid = [
+        [
+            figure.add_axes((left / width + column * each, 1 - (row + 1) * tall, 0.97 * each, 0.97 * tall))
+            for column in range(columns)
+        ]
+        for row in range(rows)
+    ]
+    for axes in (axes for row in grid for axes in row):
+        axes.set_axis_off()
+    return figure, grid, figure.add_axes((0.1, 0.4 / height, 0.8, 0.09 / height))
+
+
 def halo_legend(
-    figure: Figure, axes: Sequence[Axes], limit: float, label: str, settings: FiguresSettings, aspect: float = 70
+    figure: Figure, axes: Axes | Sequence[Axes], limit: float, label: str, settings: FiguresSettings, aspect: float = 20
 ) -> None:
-    """Add the colour bar of the discs beside the axes."""
+    """Add the colour bar of the discs: into these axes, or below several of them."""
     scale = ScalarMappable(Normalize(-limit, limit), diverging(settings))
-    bar = figure.colorbar(scale, ax=list(axes), orientation="horizontal", fraction=0.05, pad=0.02, aspect=aspect)
+    if isinstance(axes, Axes):
+        bar = figure.colorbar(scale, cax=axes, orientation="horizontal")
+    else:
+        bar = figure.colorbar(scale, ax=list(axes), orientation="horizontal", fraction=0.05, pad=0.02, aspect=aspect)
     bar.set_label(label)
     bar.outline.set_linewidth(0.4)

@@ -1,16 +1,18 @@
 """The molecules that excite each kernel most, with the atoms under it."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from decar.config import FiguresSettings, Study
 from decar.figures.attribution_tables import names_of
-from decar.figures.halo import draw_halos, halo_legend
+from decar.figures.halo import cells, draw_halos, halo_legend
 from decar.figures.molecule_table import label_text
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, read_columns
-from decar.figures.style import BLACK, GREY, PAGE, new_figure
+from decar.figures.style import BLACK, GREY, PAGE
 
 COLUMNS = ["kernel", "effect_size", "rank", "key", "label", "correlation", "atom", "contribution"]
 
@@ -29,18 +31,16 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:
     """Draw a row a kernel, from the most positive effect size down, and a column a molecule."""
     order = table.groupby("kernel")["effect_size"].first().fillna(0).sort_values(ascending=False, kind="stable")
     kernels, columns = list(order.index), int(table["rank"].max()) + 1
-    figure = new_figure(PAGE, 1.08 * len(kernels) + 0.5)
-    grid = figure.subplots(len(kernels), columns + 1, squeeze=False, width_ratios=[0.42] + [1.0] * columns)
+    figure, grid, bar = cells(PAGE, 1.08, len(kernels), columns, left=0.75)
     limit = float(np.quantile(table["contribution"].abs(), 0.98))
-    for axes in grid.ravel():
-        axes.set_axis_off()
     for row, kernel in enumerate(kernels):
         of_kernel = table[table["kernel"] == kernel]
         effect = f"δ = {order[kernel]:+.2f}".replace("-", "−")
-        grid[row, 0].text(0.0, 0.62, f"kernel {kernel}", fontsize=7.5, fontweight="bold", color=BLACK)
-        grid[row, 0].text(0.0, 0.42, effect, fontsize=7, color=GREY)
+        beside: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "annotation_clip": False}
+        grid[row][0].annotate(f"kernel {kernel}", (0, 0.62), (-54, 0), fontsize=7.5, fontweight="bold", **beside)
+        grid[row][0].annotate(effect, (0, 0.45), (-54, 0), fontsize=7, color=GREY, **beside)
         for rank, part in of_kernel.groupby("rank"):
-            axes, first = grid[row, int(str(rank)) + 1], part.iloc[0]
+            axes, first = grid[row][int(str(rank))], part.iloc[0]
             values = part.sort_values("atom")["contribution"].tolist()
             draw_halos(axes, str(first["smiles"]), values, limit, settings, (210, 110), 19.0)
             axes.set_ylim(140, 0)
@@ -51,7 +51,7 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:
             colour = settings.positive_colour if is_positive else settings.negative_colour
             axes.text(0, 134, str(first["label_text"]), fontsize=5.8, color=colour, va="center")
             axes.text(210, 134, f"r = {first['correlation']:.2f}", fontsize=5.8, color=GREY, va="center", ha="right")
-    halo_legend(figure, list(grid.ravel()), limit, "share of r from the atom’s cell and its hydrogens", settings)
+    halo_legend(figure, bar, limit, "share of r from the atom’s cell and its hydrogens", settings)
     return figure
 
 
