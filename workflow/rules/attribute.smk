@@ -16,7 +16,7 @@ rule attribute:
         f"{FOLDER}/logs/attribute.log",
     conda:
         "../envs/training.yaml"
-    threads: 1
+    threads: STUDY.training.threads
     resources:
         mem_mb=mem_mb("interpret"),
         runtime=runtime("interpret"),

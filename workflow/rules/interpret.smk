@@ -15,7 +15,7 @@ rule interpret:
         f"{FOLDER}/logs/interpret.log",
     conda:
         "../envs/training.yaml"
-    threads: 1
+    threads: STUDY.training.threads
     resources:
         mem_mb=mem_mb("interpret"),
         runtime=runtime("interpret"),

@@ -6,7 +6,8 @@ positions are those of the molecule as it lies.
 
 The first layer is pooled where it is computed: each of the eight voxels of a cell is a kernel of its own, shifted by
 one voxel or none, in a convolution of stride 2. That is 1.7 times the operations at several times their speed (a
-convolution of one channel is bound by its output, and this one writes no fine voxel).
+convolution of one channel is bound by its output, and this one writes no fine voxel). Layers are worked on in slabs
+that the allocator keeps: fresh memory for every convolution cost a fifth of the time.
 """
 
 from typing import cast
@@ -19,6 +20,8 @@ from decar.dataset.rotations import Rotation
 from decar.interpret.vacuum import Folded, fold
 from decar.models.published import EPSILON, ConvolutionLayer, MaskedNorm, PublishedNetwork
 from decar.record import Array
+
+SLAB = 2**22  # values of a convolution before it is pooled (16 MiB)
 
 
 def folded_for(network: PublishedNetwork, voxels: Array, layer: int) -> Folded:
@@ -41,28 +44,35 @@ def turned_activations(network: PublishedNetwork, folded: Folded, layer: int, ro
             part = cast("ConvolutionLayer", module)
             kernel = torch.from_numpy(rotation.apply(part.convolution.weight.detach().cpu().numpy()))
             bias = cast("Tensor", part.convolution.bias)
-            x = (
-                _first_layer(x, kernel, bias, part.pooling)
-                if x.shape[1] == 1
-                else _layer(x, kernel, bias, part.pooling)
-            )
+            x = _layer(x, kernel, bias, part.pooling)
             weights = functional.avg_pool3d(weights, 2)
             x = _norm(part.norm, x, weights)
     return cast("Array", x[0].contiguous().numpy())
 
 
 def _layer(x: Tensor, kernel: Tensor, bias: Tensor, pooling: str) -> Tensor:
-    x = functional.conv3d(x, kernel, bias, padding=kernel.shape[-1] // 2)
+    """Return the pooled and rectified convolution of x, slab by slab."""
+    margin = kernel.shape[-1] // 2
+    pooled = _pooled_first if x.shape[1] == 1 else _pooled
+    padded = functional.pad(x, [margin] * 6)
+    planes = max(2, SLAB // (len(kernel) * x[0, 0, 0].numel()) // 2 * 2)
+    parts = []
+    for start in range(0, x.shape[2], planes):
+        slab = padded[:, :, start : min(start + planes, x.shape[2]) + 2 * margin]
+        parts.append(pooled(slab.contiguous(memory_format=torch.channels_last_3d), kernel, bias, pooling))
+    return torch.cat(parts, dim=2)
+
+
+def _pooled(x: Tensor, kernel: Tensor, bias: Tensor, pooling: str) -> Tensor:
+    x = functional.conv3d(x, kernel, bias)
     return functional.max_pool3d(x, 2).relu_() if pooling == "max" else functional.avg_pool3d(x.relu_(), 2)
 
 
-def _first_layer(x: Tensor, kernel: Tensor, bias: Tensor, pooling: str) -> Tensor:
-    """As `_layer`, for one channel: the eight voxels of a cell are eight times as many channels."""
-    size = kernel.shape[-1]
+def _pooled_first(x: Tensor, kernel: Tensor, bias: Tensor, pooling: str) -> Tensor:
+    """As `_pooled`, for one channel: the eight voxels of a cell are eight times as many channels."""
     shifts = [(i, j, k) for i in (0, 1) for j in (0, 1) for k in (0, 1)]
     wide = torch.cat([functional.pad(kernel, [k, 1 - k, j, 1 - j, i, 1 - i]) for i, j, k in shifts])
-    wide = wide.contiguous(memory_format=torch.channels_last_3d)
-    cells = functional.conv3d(x, wide, bias.repeat(8), stride=2, padding=size // 2)
+    cells = functional.conv3d(x, wide.contiguous(memory_format=torch.channels_last_3d), bias.repeat(8), stride=2)
     cells = cells.view(1, 8, len(kernel), *cells.shape[2:])
     return cells.amax(dim=1).relu_() if pooling == "max" else cells.relu_().mean(dim=1)
 
