@@ -171,7 +171,13 @@ class ModelSettings(Section):
     hidden: Count = Field(32, description="Width of the fully connected layer before the output.")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="Dropout before the output.")
     role: Literal["model", "control"] = Field(
-        "model", description="`control`: a geometry-only control, drawn and named as such in tables and figures."
+        "model",
+        description="`control`: geometry alone, or permuted labels; drawn and named as such in tables and figures.",
+    )
+    permuted_labels: bool = Field(
+        False,
+        description="Train on labels permuted among the molecules of the training and of the validation subset (seeded "
+        "from the study); those of the test subset stay true. What such a network shows was not learned from labels.",
     )
 
     @model_validator(mode="after")
@@ -251,7 +257,7 @@ class AttributionSettings(Section):
     """Where the explained networks look: attributions on the field, summed to atoms and functional groups."""
 
     num_molecules: Count = Field(
-        12, description="Molecules that are looked at: figures.example, then both classes in turn, in order of key."
+        10, description="Molecules that are looked at: figures.example, then both classes in turn, in order of key."
     )
     methods: tuple[Literal["integrated_gradients", "occlusion", "grad_cam"], ...] = Field(
         ("integrated_gradients", "occlusion", "grad_cam"), min_length=1, description="How (docs/explanation.md)."
@@ -293,6 +299,17 @@ class ContributionSettings(Section):
 
     contributor: str | None = Field(None, description="Name or ORCID of who computed the records, or null.")
     licence: str | None = Field(None, description="SPDX identifier of their licence (such as CC-BY-4.0), or null.")
+
+
+def _is_the_same_network(models: dict[str, ModelSettings], explained: str, control: str) -> None:
+    """Raise ValueError unless `control` is the explained network but for its permuted labels."""
+    own, other = ({**models[name].model_dump(), "role": None} for name in (explained, control))
+    differing = sorted(name for name, value in own.items() if other[name] != value)
+    if differing != ["permuted_labels"]:
+        raise ValueError(
+            f"interpret.permuted_control must be {explained!r} with permuted_labels: true and nothing else changed, "
+            f"but {control!r} differs in {differing or 'nothing'}"
+        )
 
 
 class Study(Section):
@@ -346,6 +363,8 @@ class Study(Section):
             raise ValueError(
                 f"interpret.permuted_control is {control!r}, but training.models has {sorted(self.training.models)}"
             )
+        if control is not None:
+            _is_the_same_network(self.training.models, self.interpret.model, control)
         if self.interpret.scheme not in {split.scheme for split in self.dataset.splits}:
             raise ValueError(f"interpret.scheme is {self.interpret.scheme!r}, which dataset.splits does not have")
         return self

@@ -54,6 +54,19 @@ def test_model_may_not_see_a_field_that_is_not_computed(data: dict) -> None:
         parse_study(data)
 
 
+def test_control_of_permuted_labels_is_the_explained_network_but_for_them(data: dict) -> None:
+    own = data["training"]["models"]["decar"]
+    data["training"]["models"]["control"] = {**own, "role": "control", "permuted_labels": True}
+    data["interpret"]["permuted_control"] = "control"
+    assert parse_study(data).interpret.permuted_control == "control"
+    data["training"]["models"]["control"]["kernel_size"] = 5
+    with pytest.raises(ConfigError, match=r"differs in \['kernel_size', 'permuted_labels'\]"):
+        parse_study(data)
+    data["interpret"]["permuted_control"] = "decar"
+    with pytest.raises(ConfigError, match="differs in nothing"):
+        parse_study(data)
+
+
 def test_property_that_cannot_be_learned_is_refused(data: dict) -> None:
     data["molecules"]["labels"]["sweet"]["kind"] = "regression"
     with pytest.raises(ConfigError, match="'sweet' is regression; only binary ones are learned yet"):

@@ -140,3 +140,19 @@ def test_collate_pads_with_vacuum_to_the_stride(folders: tuple[Path, Path]) -> N
         assert batch["voxels"][number].sum() == pytest.approx(sample["voxels"].sum().item(), rel=1e-4)
         assert (batch["mask"][number, 0, :x, :y, :z] == 1).all()
     assert batch["weight"].tolist() == [0.0] + [0.5] * 5
+
+
+def test_permuted_labels_are_those_of_other_molecules_and_tests_stay_true(folders: tuple[Path, Path]) -> None:
+    dataset, shards = folders
+    make = partial(ShardDataset, dataset, shards, "random", subset=None, fields=FIELD, property_name="sweet", seed=4)
+    true, permuted = make(fold=0).rows, make(fold=0, permuted_labels=True)
+    changed = permuted.rows.set_index(["key", "conformer"])["label"] != true.set_index(["key", "conformer"])["label"]
+    subset = true.set_index(["key", "conformer"])["subset"]
+    assert changed[subset == "train"].any()
+    assert not changed[subset == "test"].any()
+    assert permuted.rows.groupby("key")["label"].nunique().max() == 1  # conformers of a molecule stay together
+    for name in ("train", "validation"):
+        counts = [rows.loc[rows["subset"] == name, "label"].value_counts() for rows in (true, permuted.rows)]
+        pd.testing.assert_series_equal(counts[0].sort_index(), counts[1].sort_index())
+    assert [sample["label"] for sample in permuted] == list(permuted.rows["label"])
+    pd.testing.assert_frame_equal(permuted.rows, make(fold=0, permuted_labels=True).rows)

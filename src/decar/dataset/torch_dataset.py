@@ -21,6 +21,7 @@ from decar.dataset.rotations import draw_rotation
 from decar.dataset.shards import open_shard
 from decar.errors import DataFormatError
 from decar.receipt import read_table
+from decar.stages import derive_seed
 
 MAX_OPEN_FILES = 64
 
@@ -58,7 +59,8 @@ class ShardDataset(Dataset[Sample]):
     """The labelled conformers of one subset (None: of all subsets) of a fold, in order of key and conformer.
 
     With `normalisation` the voxels are what a network sees, without it the stored values. `augmentation` (none,
-    rotations_6, rotations_24) turns each sample by a rotation drawn from (seed, epoch, key, conformer).
+    rotations_6, rotations_24) turns each sample by a rotation drawn from (seed, epoch, key, conformer). With
+    `permuted_labels` the labels that are learned from are those of other molecules (`with_permuted_labels`).
     Raises DataFormatError when the tables of the dataset are missing or a field is not in the shards.
     """
 
@@ -75,8 +77,11 @@ class ShardDataset(Dataset[Sample]):
         normalisation: Normalisation | None = None,
         augmentation: str = "none",
         seed: int = 0,
+        permuted_labels: bool = False,
     ) -> None:
         self.rows = labelled_conformers(dataset_folder, scheme, fold, property_name)
+        if permuted_labels:
+            self.rows = with_permuted_labels(self.rows, derive_seed(seed, "permuted labels", scheme, fold))
         if subset is not None:
             self.rows = self.rows.loc[self.rows["subset"] == subset].reset_index(drop=True)
         self.shards_folder = shards_folder
@@ -149,6 +154,21 @@ def labelled_conformers(dataset_folder: Path, scheme: str, fold: int, property_n
             f"no molecule of {scheme} fold {fold} has a value of {property_name!r}", where=dataset_folder
         )
     return rows.sort_values(["key", "conformer"], ignore_index=True)
+
+
+def with_permuted_labels(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Return the rows with the labels of the training and of the validation molecules permuted, each among themselves.
+
+    All conformers of a molecule get the same one; how many molecules of a subset have a label stays the same. The
+    labels of test molecules are true.
+    """
+    generator = np.random.default_rng(seed)
+    molecules = rows.drop_duplicates("key").sort_values("key")
+    labels = dict(zip(molecules["key"], molecules["label"]))
+    for subset in ("train", "validation"):
+        of_subset = molecules[molecules["subset"] == subset]
+        labels |= dict(zip(of_subset["key"], generator.permutation(of_subset["label"].to_numpy())))
+    return rows.assign(label=rows["key"].map(labels))
 
 
 def collate(samples: Sequence[Sample], stride: int) -> Batch:

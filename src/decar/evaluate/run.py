@@ -54,7 +54,7 @@ _GROUP = ["scheme", "model", "role"]
 
 
 def role(study: Study, model: str) -> str:
-    """Return `model` or `control` (a geometry-only network) as the study says, `baseline` for what is not a network."""
+    """Return `model` or `control` (geometry alone, permuted labels) as the study says, `baseline` for no network."""
     return study.training.models[model].role if model in study.training.models else "baseline"
 
 

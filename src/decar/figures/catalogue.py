@@ -64,7 +64,7 @@ CATALOGUE = {
         "ROC curves",
         "roc:build",
         "Receiver operating characteristic over the molecules of all test folds, of networks (solid), the "
-        "geometry-only control (dashed) and baselines (dotted) on the same folds. The legend gives AUROC with its "
+        "controls (dashed) and baselines (dotted) on the same folds. The legend gives AUROC with its "
         "bootstrap interval over molecules.",
     ),
     "performance": Entry(

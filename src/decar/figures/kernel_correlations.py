@@ -152,7 +152,6 @@ def _effects(axes: Axes, tests: pd.DataFrame, networks: list[str], kernels: list
     )
     axes.set_ylim(-1.05, 1.05)
     axes.set_ylabel("Cliff's δ")
-    axes.set_title("effect size")
 
 
 def _build(sources: Sources, form: str, settings: FiguresSettings) -> Drawing:

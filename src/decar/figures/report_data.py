@@ -68,9 +68,10 @@ def summary_sentences(study: Study, table: pd.DataFrame, metrics: pd.DataFrame) 
     if own.empty or pd.isna(own.iloc[0]["value"]):
         return sentences
     rivals = area[area["model"] != study.interpret.model].sort_values("value", ascending=False)
+    permuted = [name for name, model in study.training.models.items() if model.permuted_labels]
     parts = [f"the network {readable(study.interpret.model)} reaches AUROC {_interval(own.iloc[0])}"]
     for role, words in (("control", "the geometry-only control"), ("baseline", "the best baseline,")):
-        best = rivals[rivals["role"] == role].head(1)
+        best = rivals[(rivals["role"] == role) & ~rivals["model"].isin(permuted)].head(1)
         parts += [f"{words} {readable(row['model'])} {_interval(row)}" for _, row in best.iterrows()]
     sentences.append(
         f"On the {int(own.iloc[0]['n'])} molecules of the test folds ({study.interpret.scheme} split), "

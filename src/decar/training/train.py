@@ -119,7 +119,7 @@ def _dataset(
         dataset_folder, shards_folder, scheme, fold, subset, settings.fields, study.training.property,
         normalisation=load_normalisation(dataset_folder, scheme, fold, settings.fields),
         augmentation=study.training.augmentation if augmented else "none",
-        seed=study.seed,
+        seed=study.seed, permuted_labels=settings.permuted_labels,
     )  # fmt: skip
 
 
