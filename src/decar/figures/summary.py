@@ -41,6 +41,7 @@ def summarise(plan: Plan) -> list[SummaryRow]:
         ("train", sources.models[-1] / "metrics.csv", lambda: _training(sources)),
         ("evaluate", sources.evaluation / "metrics.parquet", lambda: _evaluation(sources)),
         ("interpret", last, lambda: _interpretation(sources)),
+        ("attribute", sources.attribution / "kernel_gallery.parquet", lambda: _attribution(sources)),
     ]
     rows: list[SummaryRow] = []
     for stage, needed, describe in parts:
@@ -133,4 +134,16 @@ def _interpretation(sources: Sources) -> list[SummaryRow]:
         rows.append(
             SummaryRow("interpret", f"kernels, {form} form", str(len(part)), f"{differ} with adjusted p < 0.05")
         )
+    return rows
+
+
+def _attribution(sources: Sources) -> list[SummaryRow]:
+    """Return a row a method: molecules looked at, and whether folds agree better than the controls."""
+    table = read_columns(sources.attribution / "agreement.parquet", ["key", "method", "kind", "spearman"])
+    rows = []
+    for method, part in table.groupby("method", sort=True):
+        medians = part.groupby("kind")["spearman"].median()
+        named = [f"{kind} {medians[kind]:.2f}" for kind in ("folds", "untrained", "permuted") if kind in medians]
+        number = str(part["key"].nunique())
+        rows.append(SummaryRow("attribute", readable(str(method)), number, f"rank correlation: {', '.join(named)}"))
     return rows
