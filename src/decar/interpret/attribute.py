@@ -15,6 +15,7 @@ molecules are the figures' example, then both classes in turn, in order of key.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, zip_longest
 from pathlib import Path
 
@@ -61,6 +62,13 @@ class Places:
     interpretation: Path
     folds: tuple[Path, ...]
     permuted: Path | None
+
+    @cached_property
+    def wavefunctions(self) -> dict[str, str]:
+        """Return the recipe of each molecule's wavefunction."""
+        stages = read_table(self.records / "stages.parquet")
+        chosen = stages.loc[(stages["stage"] == "wavefunction") & (stages["status"] == "ok")]
+        return dict(zip(chosen["key"], chosen["recipe"]))
 
 
 @dataclass(frozen=True)
@@ -152,9 +160,7 @@ def _molecule(study: Study, places: Places, member: Member, key: str) -> Molecul
     stride = member.network.total_stride
     shape = tuple(stride * -(-int(row[f"shape_{axis}"]) // stride) for axis in "xyz")
     grid = VoxelGrid((x, y, z), spacing, (shape[0], shape[1], shape[2]))
-    stages = read_table(places.records / "stages.parquet")
-    recipes = stages.loc[(stages["key"] == key) & (stages["stage"] == "wavefunction"), "recipe"]
-    record = Store(study.store).load("wavefunction", key, str(recipes.iloc[0]))
+    record = Store(study.store).load("wavefunction", key, places.wavefunctions[key])
     conformer = int(row["conformer"])
     numbers = record.arrays[f"{conformer}/atomic_numbers"]
     cells = atom_cells(numbers, record.arrays[f"{conformer}/geometry_bohr"], grid)
