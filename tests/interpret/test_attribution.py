@@ -5,6 +5,7 @@ from torch import nn
 
 from decar.config import ModelSettings
 from decar.dataset.rotations import ALL
+from decar.errors import ConfigError
 from decar.interpret.attribution import METHODS, Subject, attribute, held_norms, logits
 from decar.interpret.cells import sum_over_cells
 from decar.models.published import PublishedNetwork
@@ -87,3 +88,5 @@ def test_an_output_among_several_is_explained(subject):
 
     values = attribute(Two(), subject, "integrated_gradients", 4, output=1)
     np.testing.assert_allclose(values, -2 * subject.voxels[0, 0].numpy(), rtol=1e-5)
+    with pytest.raises(ConfigError, match="leave grad_cam out"):
+        attribute(Two(), subject, "grad_cam", 0)

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from decar.dataset.normalise import VACUUM
+from decar.errors import ConfigError
 from decar.models.published import EPSILON, MaskedNorm
 from decar.record import Array
 
@@ -130,5 +131,14 @@ _METHODS = {"integrated_gradients": _integrated_gradients, "occlusion": _occlusi
 
 
 def last_convolution(network: nn.Module) -> nn.Module:
-    """Return the last three-dimensional convolution of a network, in the order in which its parts are defined."""
-    return [module for module in network.modules() if isinstance(module, nn.Conv3d)][-1]
+    """Return the last three-dimensional convolution of a network, in the order in which its parts are defined.
+
+    Raises ConfigError for a network without one.
+    """
+    found = [module for module in network.modules() if isinstance(module, nn.Conv3d)]
+    if not found:
+        raise ConfigError(
+            "Grad-CAM needs a network with a convolution (torch.nn.Conv3d)", where="attribution.methods",
+            seen=type(network).__name__, remedy="leave grad_cam out of attribution.methods",
+        )  # fmt: skip
+    return found[-1]
