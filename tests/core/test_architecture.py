@@ -51,6 +51,8 @@ STAGE_CODE = {
         "training/outcome.py",
         "training/callbacks.py",
         "models/published.py",
+        "models/network.py",
+        "models/build.py",
         "dataset/normalise.py",
         "dataset/statistics.py",
         "dataset/rotations.py",

@@ -43,7 +43,7 @@ from decar.interpret.groups import group_of_atoms, heavy_atom_of
 from decar.interpret.kernel_shape import kernel_tables
 from decar.interpret.receptive import field_match, linear_stack
 from decar.interpret.run import ROTATIONS, padded
-from decar.models.package import load_package
+from decar.models.package import load_published
 from decar.models.published import PublishedNetwork
 from decar.receipt import read_table, write_table
 from decar.record import Array
@@ -131,7 +131,7 @@ def _members(study: Study, places: Places) -> list[Member]:
         named.append(("permuted", 0, places.permuted))
     members = []
     for name, fold, folder in named:
-        network, metadata = load_package(folder / "model")
+        network, metadata = load_published(folder / "model")
         dataset = ShardDataset(
             places.dataset, places.shards, study.interpret.scheme, fold, None, metadata["fields"],
             str(metadata["property"]), normalisation=Normalisation.from_json(metadata["normalisation"]),

@@ -26,7 +26,7 @@ from decar.interpret.correlation import Match, best_match
 from decar.interpret.receptive import field_match, linear_stack
 from decar.interpret.statistics import kernel_tests
 from decar.interpret.turned import folded_for, turned_activations
-from decar.models.package import load_package
+from decar.models.package import load_published
 from decar.models.published import PublishedNetwork
 from decar.receipt import write_table
 from decar.record import Array
@@ -50,14 +50,14 @@ def interpret(
     labels, or None. All labelled molecules count, with their subset in the first fold.
     Raises DataFormatError when the packages, a shard or a table cannot be read.
     """
-    network, metadata = load_package(model_folder / "model")
+    network, metadata = load_published(model_folder / "model")
     dataset = ShardDataset(
         dataset_folder, shards_folder, study.interpret.scheme, FOLD, None, metadata["fields"],
         str(metadata["property"]), normalisation=Normalisation.from_json(metadata["normalisation"]),
     )  # fmt: skip
     networks = {"trained": network, "untrained": untrained(network, study)}
     if permuted_folder is not None:
-        networks["permuted"] = load_package(permuted_folder / "model")[0]
+        networks["permuted"] = load_published(permuted_folder / "model")[0]
     stacks = {name: linear_stack(member, member.num_layers) for name, member in networks.items()}
     chosen, least = study.interpret, study.interpret.min_patch_variance
     rotations = ROTATIONS[chosen.rotations]

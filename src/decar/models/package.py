@@ -18,7 +18,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from decar.config import ModelSettings
-from decar.errors import DataFormatError
+from decar.errors import ConfigError, DataFormatError
+from decar.models.build import build_network
+from decar.models.network import Network
 from decar.models.published import PublishedNetwork
 
 FORMAT_VERSION = 1
@@ -29,7 +31,7 @@ REQUIRED = (
 )  # fmt: skip
 
 
-def save_package(folder: Path, network: PublishedNetwork, metadata: Mapping[str, Any]) -> None:
+def save_package(folder: Path, network: Network, metadata: Mapping[str, Any]) -> None:
     """Write the package, in place of an older one. Raises ValueError when the metadata lack an entry of REQUIRED."""
     missing = [name for name in REQUIRED if name not in metadata]
     if missing:
@@ -41,6 +43,7 @@ def save_package(folder: Path, network: PublishedNetwork, metadata: Mapping[str,
         "format_version": FORMAT_VERSION,
         "settings": network.settings.model_dump(mode="json"),
         "num_inputs": network.num_inputs,
+        "num_outputs": network.num_outputs,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +63,7 @@ def save_package(folder: Path, network: PublishedNetwork, metadata: Mapping[str,
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def load_package(folder: Path) -> tuple[PublishedNetwork, dict[str, Any]]:
+def load_package(folder: Path) -> tuple[Network, dict[str, Any]]:
     """Return the network, ready for use on CPU, and its metadata.
 
     Raises DataFormatError for a package that is missing, damaged or of another format.
@@ -82,14 +85,28 @@ def load_package(folder: Path) -> tuple[PublishedNetwork, dict[str, Any]]:
                               expected=config["weights_sha256"], remedy="fetch or train the model again")  # fmt: skip
     try:
         settings = ModelSettings.model_validate(config["settings"])
-        network = PublishedNetwork(settings, float(config["spacing_bohr"]), int(config["num_inputs"]))
+        inputs, outputs = int(config["num_inputs"]), int(config.get("num_outputs", 1))
+        network = build_network(settings, float(config["spacing_bohr"]), inputs, outputs)
         network.load_state_dict(load(weights))
     except (ValidationError, SafetensorError, RuntimeError) as error:
         raise DataFormatError("the weights do not fit the settings", where=folder, seen=str(error)) from error
     return network.eval(), config
 
 
-def _card(network: PublishedNetwork, config: Mapping[str, Any]) -> str:
+def load_published(folder: Path) -> tuple[PublishedNetwork, dict[str, Any]]:
+    """Return what `load_package` does, for what needs kernels of the published network's form.
+
+    Raises ConfigError for a network of another architecture.
+    """
+    network, config = load_package(folder)
+    if not isinstance(network, PublishedNetwork):
+        raise ConfigError("only a published network has kernels that can be correlated with fields", where=folder,
+                          seen=network.settings.architecture, expected="published",
+                          remedy="name a model of architecture `published` in interpret.model")  # fmt: skip
+    return network, config
+
+
+def _card(network: Network, config: Mapping[str, Any]) -> str:
     """Return the model card, Markdown."""
     lines = [f"# {config['name']}", "", f"Predicts `{config['property']}` from {', '.join(config['fields'])}.", ""]
     lines += ["| what | value |", "|---|---|"]
@@ -99,7 +116,7 @@ def _card(network: PublishedNetwork, config: Mapping[str, Any]) -> str:
         ("role", network.settings.role),
         ("voxel spacing", f"{config['spacing_bohr']:.6f} bohr"),
         ("level of theory", level),
-        ("symmetry", "none built in; rotations are learned from rotated samples"),
+        ("symmetry", network.symmetry),
         ("dataset", config["dataset_hash"]),
         ("licence", config["licence"] or "not stated"),
         ("made from", ", ".join(config["lineage"]) or "random weights"),

@@ -1,4 +1,4 @@
-"""The published network (arXiv 2305.17958): convolution and pooling layers, three by default, then one logit.
+"""The published network (arXiv 2305.17958): convolution and pooling layers, three by default, then one logit an output.
 
     layer l:  x_l = m_l  N( pool( relu( W_l * x_(l-1) + b_l ) ) )
     head:     z = v . relu( V [mean over m of x_L, maximum over m of x_L] + c ) + d
@@ -14,7 +14,6 @@ whole multiples of the total stride, up to what the faces of the box cut off.
 """
 
 import math
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import cast
 
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from decar.config import ModelSettings
+from decar.models.network import Network, count_parameters, describe_part
 
 EPSILON = 1e-5  # added to the variance of the norm
 
@@ -68,24 +68,23 @@ class ConvolutionLayer(nn.Module):
         return self.norm(x, coarse), coarse
 
 
-class PublishedNetwork(nn.Module):
+class PublishedNetwork(Network):
     """Layers are numbered from 1, as in the publication: its third-layer kernels are `kernels(3)`.
 
     `num_inputs` is the number of input channels, one a field unless said otherwise.
     """
 
-    def __init__(self, settings: ModelSettings, spacing_bohr: float, num_inputs: int | None = None) -> None:
-        super().__init__()
-        self.settings = settings
-        self.spacing_bohr = spacing_bohr
-        self.num_inputs = len(settings.fields) if num_inputs is None else num_inputs
+    def __init__(
+        self, settings: ModelSettings, spacing_bohr: float, num_inputs: int | None = None, num_outputs: int = 1
+    ) -> None:
+        super().__init__(settings, spacing_bohr, num_inputs or len(settings.fields), num_outputs)
         widths = (self.num_inputs, *settings.channels)
         self.layers = nn.ModuleList(
             ConvolutionLayer(inputs, outputs, settings.kernel_size, settings.pooling)
             for inputs, outputs in pairwise(widths)
         )
         self.hidden = nn.Linear(2 * settings.channels[-1], settings.hidden)
-        self.output = nn.Linear(settings.hidden, 1)
+        self.output = nn.Linear(settings.hidden, num_outputs)
         # The voxels of one site lie together: twice as fast on CPU, and what tensor cores want.
         self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
@@ -143,7 +142,7 @@ class PublishedNetwork(nn.Module):
         return mask
 
     def forward(self, x: Tensor, mask: Tensor, keep: Tensor | None = None) -> Tensor:
-        """x [batch, channel, x, y, z], mask [batch, 1, x, y, z] -> logit [batch].
+        """x [batch, channel, x, y, z], mask [batch, 1, x, y, z] -> logits [batch, num_outputs].
 
         `keep` [batch, hidden] multiplies the hidden layer: dropout, drawn by whoever trains; the network itself has no
         random numbers and is the same in training and in use.
@@ -155,7 +154,12 @@ class PublishedNetwork(nn.Module):
         hidden = torch.relu(self.hidden(torch.cat([mean, highest], dim=1)))
         if keep is not None:
             hidden = hidden * keep
-        return cast("Tensor", self.output(hidden)).squeeze(1)
+        return cast("Tensor", self.output(hidden))
+
+    def parts(self) -> dict[str, nn.Module]:
+        """Return the layers by number, then the head."""
+        layers: dict[str, nn.Module] = {f"layer{number}": layer for number, layer in enumerate(self.layers, start=1)}
+        return layers | {"hidden": self.hidden, "output": self.output}
 
     def describe(self) -> list[dict[str, object]]:
         """Return a row a part, in order: layer, kind, shape of the weights, parameters, edges in bohr."""
@@ -164,9 +168,13 @@ class PublishedNetwork(nn.Module):
             layer = cast("ConvolutionLayer", module)
             edge = self.spacing_bohr * (1 << (number - 1))
             kernel, field = self.settings.kernel_size * edge, self.kernel_field_of(number) * self.spacing_bohr
-            rows.append(_row(f"convolution {number}", layer.convolution.weight.shape, _count(layer), kernel, field))
+            rows.append(
+                describe_part(
+                    f"convolution {number}", layer.convolution.weight.shape, count_parameters(layer), kernel, field
+                )
+            )
         for name, linear in (("hidden", self.hidden), ("output", self.output)):
-            rows.append(_row(name, linear.weight.shape, _count(linear), None, None))
+            rows.append(describe_part(name, linear.weight.shape, count_parameters(linear), None, None))
         return rows
 
     def _layer(self, layer: int) -> ConvolutionLayer:
@@ -179,16 +187,3 @@ class PublishedNetwork(nn.Module):
         for module in list(self.layers)[:num_layers]:
             x, mask = module(x, mask)
         return x, mask
-
-
-def _count(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
-def _row(
-    name: str, shape: Sequence[int], parameters: int, kernel_bohr: float | None, field_bohr: float | None
-) -> dict[str, object]:
-    return {
-        "layer": name, "shape": "x".join(str(size) for size in shape), "parameters": parameters,
-        "kernel_edge_bohr": kernel_bohr, "receptive_field_bohr": field_bohr,
-    }  # fmt: skip

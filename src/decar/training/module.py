@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from decar.config import TrainingSettings
 from decar.dataset.torch_dataset import Batch
-from decar.models.published import PublishedNetwork
+from decar.models.network import Network
 from decar.stages import derive_seed
 from decar.training.outcome import Outcome, gather, outcomes
 
@@ -51,7 +51,7 @@ class FoldModule(LightningModule):
     """Trains `network`. `train_outcomes` are this process's, `evaluated` those of all in the last validation."""
 
     def __init__(
-        self, network: PublishedNetwork, training: TrainingSettings, class_weights: tuple[float, float], seed: int
+        self, network: Network, training: TrainingSettings, class_weights: tuple[float, float], seed: int
     ) -> None:
         super().__init__()
         self.network = network
@@ -73,7 +73,7 @@ class FoldModule(LightningModule):
         """Return this process's part of the loss."""
         settings = self.network.settings
         keep = dropout_keep(batch, settings.hidden, settings.dropout, self.seed, self.current_epoch)
-        logits = self.network(batch["voxels"], batch["mask"], keep)
+        logits = self.network(batch["voxels"], batch["mask"], keep)[:, 0]
         self.train_outcomes += outcomes(batch, logits.detach())
         by_class = torch.tensor(self.class_weights, dtype=logits.dtype, device=logits.device)
         weights = batch["weight"] * by_class[batch["label"].long()]
@@ -83,10 +83,8 @@ class FoldModule(LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:  # noqa: ARG002
         """Note the gradient norm of each layer: vanishing gradients are seen here."""
-        parts = {f"layer{number}": layer for number, layer in enumerate(self.network.layers, start=1)}
-        parts |= {"hidden": self.network.hidden, "output": self.network.output}
         norms = {}
-        for name, part in parts.items():
+        for name, part in self.network.parts().items():
             squares = [parameter.grad.square().sum() for parameter in part.parameters() if parameter.grad is not None]
             norms[name] = float(torch.stack(squares).sum().sqrt())
         self.gradient_norms.append(norms)
@@ -97,7 +95,7 @@ class FoldModule(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         """Note the logit of every sample."""
-        self._own += outcomes(batch, self.network(batch["voxels"], batch["mask"]))
+        self._own += outcomes(batch, self.network(batch["voxels"], batch["mask"])[:, 0])
 
     def on_validation_epoch_end(self) -> None:
         """Gather from all processes."""

@@ -20,8 +20,8 @@ from decar.config import ModelSettings, Study
 from decar.dataset.statistics import load_normalisation
 from decar.dataset.torch_dataset import ShardDataset
 from decar.errors import BackendUnavailableError, ConfigError, DataFormatError
+from decar.models.build import build_network
 from decar.models.package import save_package
-from decar.models.published import PublishedNetwork
 from decar.provenance import provenance
 from decar.receipt import write_table
 from decar.stages import derive_seed, digest
@@ -71,7 +71,7 @@ def train(
     make = partial(_dataset, study, settings, dataset_folder, shards_folder, scheme, fold)
     training, validation, everything = make("train", augmented=True), make("validation"), make(None)
     class_weights = _class_weights(study, training)
-    network = PublishedNetwork(settings, _spacing(everything))
+    network = build_network(settings, _spacing(everything), len(settings.fields))
     seed = derive_seed(study.seed, "train", model_name, scheme, fold)
     network.initialise(seed)
     module = FoldModule(network, study.training, class_weights, seed)

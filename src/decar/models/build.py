@@ -1,0 +1,10 @@
+"""From the settings of a model to its network."""
+
+from decar.config import ModelSettings
+from decar.models.network import Network
+from decar.models.published import PublishedNetwork
+
+
+def build_network(settings: ModelSettings, spacing_bohr: float, num_inputs: int, num_outputs: int = 1) -> Network:
+    """Return the network that `settings.architecture` names, with weights still to be drawn or loaded."""
+    return PublishedNetwork(settings, spacing_bohr, num_inputs, num_outputs)

@@ -1,0 +1,63 @@
+"""What training, package, explanation and figures may ask of a network, whatever its architecture."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from decar.config import ModelSettings
+
+
+class Network(nn.Module, ABC):
+    """Maps the boxes of molecules to `num_outputs` numbers each; `num_inputs` is the number of input channels."""
+
+    # What is true of the prediction when the molecule is turned, in words, for the model card.
+    symmetry = "none built in; rotations are learned from rotated samples"
+
+    def __init__(self, settings: ModelSettings, spacing_bohr: float, num_inputs: int, num_outputs: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.spacing_bohr = spacing_bohr
+        self.num_inputs = num_inputs
+        self.num_outputs = num_outputs
+
+    @property
+    @abstractmethod
+    def total_stride(self) -> int:
+        """Return the edge of an output voxel in input voxels. Boxes are padded to multiples of it."""
+
+    @abstractmethod
+    def initialise(self, seed: int) -> None:
+        """Draw the weights anew from a generator of this seed."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, mask: Tensor, keep: Tensor | None = None) -> Tensor:
+        """x [batch, channel, x, y, z], mask [batch, 1, x, y, z] -> [batch, num_outputs].
+
+        What lies outside the mask is not seen.
+        `keep` [batch, hidden] multiplies the hidden layer: dropout, drawn by whoever trains; the network itself has no
+        random numbers and is the same in training and in use.
+        """
+
+    @abstractmethod
+    def parts(self) -> Mapping[str, nn.Module]:
+        """Return the parts that hold all weights, by name, from input to output: gradient norms go by them."""
+
+    @abstractmethod
+    def describe(self) -> list[dict[str, object]]:
+        """Return a row a part, in order: layer, kind, shape of the weights, parameters, edges in bohr."""
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Return the number of learned numbers."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def describe_part(
+    name: str, shape: Sequence[int], parameters: int, kernel_bohr: float | None, field_bohr: float | None
+) -> dict[str, object]:
+    """Return a row of `Network.describe`."""
+    return {
+        "layer": name, "shape": "x".join(str(size) for size in shape), "parameters": parameters,
+        "kernel_edge_bohr": kernel_bohr, "receptive_field_bohr": field_bohr,
+    }  # fmt: skip
