@@ -102,27 +102,28 @@ def cubes(
 
 @app.command(rich_help_panel=PANEL)
 def shards(
-    study: StudyFile, receipts: Annotated[list[Path], typer.Argument(help="Receipts of the fields stage.")],
-    bucket: Annotated[str, typer.Option(help="Hash prefix of the molecules that belong into this shard.")],
-    output: Output,
-) -> None:  # fmt: skip
+    plan: PlanFile, shard: Annotated[str, typer.Option(help="Name of the shard in the plan.")], output: Output
+) -> None:
     """Pack the field records of one hash bucket into a shard."""
-    from decar.dataset.shards import bucket as bucket_of
-    from decar.dataset.shards import write_shard
+    from decar.dataset.shards import bucket, write_shard
+    from decar.planning.frozen import load_plan
     from decar.receipt import read_receipts
     from decar.store import Store
 
-    found = load_study(study)
-    store = Store(found.store)
+    planned = load_plan(plan)
+    study = load_study(Path(planned.study))
+    store = Store(study.store)
     members = []
-    for receipt in receipts:
-        rows = read_receipts([receipt])
+    # The plan names them: thousands of receipts would not fit on a command line.
+    for name in planned.shards[shard]:
+        receipt = Path(planned.folder) / "fields" / f"{name}.parquet"
+        rows = read_receipts([receipt], ["key", "recipe", "status"])
         sound = rows.loc[rows["status"] == "ok"]
-        wanted = sound.loc[sound["key"].map(lambda key: bucket_of(key, found.dataset.num_shards)) == bucket]
-        named = list(zip(wanted["key"], wanted["recipe"]))
+        here = sound["key"].map(lambda key: bucket(key, study.dataset.num_shards)) == shard.split("-")[0]
+        named = list(zip(sound.loc[here, "key"], sound.loc[here, "recipe"]))
         store.require("fields", named, receipt)
         members += [(key, store.place("fields", key, recipe)) for key, recipe in named]
-    write_shard(output, members, {"study": found.study, "fields": found.fields.model_dump(mode="json")})
+    write_shard(output, members, {"study": study.study, "fields": study.fields.model_dump(mode="json")})
 
 
 @app.command(rich_help_panel=PANEL)
@@ -136,7 +137,10 @@ def dataset(plan: PlanFile) -> None:
     assemble(
         load_study(Path(planned.study)),
         read_index(planned),
-        read_receipts([Path(planned.folder) / "fields" / f"{name}.parquet" for name in planned.receipts["fields"]]),
+        read_receipts(
+            [Path(planned.folder) / "fields" / f"{name}.parquet" for name in planned.receipts["fields"]],
+            ["key", "status", "stage", "reason", "message"],
+        ),
         read_table(Path(planned.molecules) / "labels.parquet"),
         [Path(planned.folder) / "shards" / f"{name}.h5" for name in planned.shards],
         Path(planned.dataset),

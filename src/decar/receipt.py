@@ -24,10 +24,10 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
         table.to_parquet(temporary, index=False)
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a Parquet table; raises DataFormatError when it is missing or damaged."""
+def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a Parquet table, or some columns of it; raises DataFormatError when it is missing or damaged."""
     try:
-        return pd.read_parquet(path)
+        return pd.read_parquet(path, columns=columns)
     except (OSError, ValueError) as error:
         raise DataFormatError(
             "the table cannot be read", where=path, seen=str(error), remedy="delete it and run the workflow again"
@@ -40,9 +40,9 @@ def write_receipt(path: Path, rows: list[dict[str, object]]) -> None:
     write_table(path, table)
 
 
-def read_receipts(paths: list[Path]) -> pd.DataFrame:
-    """Read and join receipts; the rows are sorted by key."""
-    tables = [read_table(path) for path in paths]
+def read_receipts(paths: list[Path], columns: list[str] | None = None) -> pd.DataFrame:
+    """Read and join receipts, or some columns of them, `key` among them; the rows are sorted by key."""
+    tables = [read_table(path, columns) for path in paths]
     if not tables:
-        return pd.DataFrame(columns=list(COLUMNS))
+        return pd.DataFrame(columns=columns or list(COLUMNS))
     return pd.concat(tables, ignore_index=True).sort_values("key", ignore_index=True)

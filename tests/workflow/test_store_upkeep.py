@@ -120,13 +120,21 @@ def test_gc_removes_leftovers_of_killed_processes_and_waits_for_running_ones(cop
     fresh, old, damaged = folder / ".new-1.part", folder / ".old-1.part", folder / "x.damaged"
     for path in (fresh, old, damaged):
         path.write_bytes(b"x" * 1000)
-    os.utime(old, (time.time() - 2 * 86400,) * 2)
+    partial = workspace.folder / "results/store/optimise/partial"
+    partial.mkdir(exist_ok=True)
+    used = min(recipes(workspace)["optimise"])
+    unused, resumable = partial / f"{'0' * 64}-0.json", partial / f"{used}-0.json"
+    for path in (unused, resumable):
+        path.write_text("{}")
+    for path in (old, unused, resumable):
+        os.utime(path, (time.time() - 2 * 86400,) * 2)
     with held([workspace.folder / "results/small"], "a workflow runs"):
         message = decar(workspace, "gc", "--delete", status=2)
     assert "a workflow, a merge or a gc is at work" in message
     assert old.exists()
     decar(workspace, "gc", "--delete")
     assert [path.exists() for path in (fresh, old, damaged)] == [True, False, False]
+    assert [path.exists() for path in (unused, resumable)] == [False, True]
 
 
 def test_forgotten_failures_are_tried_again_and_nothing_else(copied: Copy) -> None:

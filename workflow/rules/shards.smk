@@ -12,9 +12,9 @@ rule shards:
         mem_mb=mem_mb("shards"),
         runtime=runtime("shards"),
     params:
-        study=PLAN.study,
+        plan=PLAN_FILE,
     shell:
-        "decar shards --study {params.study:q} --bucket {wildcards.bucket} --output {output:q} {input:q} > {log:q} 2>&1"
+        "decar shards --plan {params.plan:q} --shard {wildcards.bucket}-{wildcards.hash} --output {output:q} > {log:q} 2>&1"
 
 
 rule assemble:

@@ -7,8 +7,11 @@
 import json
 from collections.abc import Hashable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from decar.atomic import atomic_path, write_text
 from decar.config import Study
@@ -19,6 +22,10 @@ from decar.errors import ConfigError, DataFormatError
 from decar.receipt import write_table
 
 FAILURE_COLUMNS = ("id", "name", "raw", "key", "stage", "reason", "message")
+SLICE = 100_000  # rows of the splits that are written at a time
+SPLITS_SCHEMA = pa.schema(
+    {"scheme": pa.string(), "seed": pa.int64(), "fold": pa.int64(), "key": pa.string(), "subset": pa.string()}
+)
 
 
 def assemble(
@@ -49,13 +56,16 @@ def assemble(
         )  # fmt: skip
     usable = index.loc[(index["status"] == "ok") & index["key"].isin(set(manifest["key"]))]
     classes = _classes(study, labels)
-    splits = pd.concat([make_splits(usable, split, study.seed, classes) for split in study.dataset.splits])
-    moments = voxel_moments(manifest, {path.name: path for path in shards})
+    splits = [make_splits(usable, split, study.seed, classes) for split in study.dataset.splits]
+    # The rows of one shard at a time are Python objects, those of all are columns.
+    moments = pd.concat(
+        voxel_moments(manifest.loc[manifest["shard"] == path.name], {path.name: path}) for path in sorted(shards)
+    )
     molecules = index.loc[index["status"] == "ok", [name for name in index.columns if not name.startswith("label:")]]
     write_table(output / "labels.parquet", labels.sort_values(["key", "property"], ignore_index=True))
-    write_table(output / "splits.parquet", splits.reset_index(drop=True))
+    _write_splits(output / "splits.parquet", splits)
     write_table(output / "molecules.parquet", molecules.sort_values("key", ignore_index=True))
-    write_text(output / "statistics.json", json.dumps(all_statistics(moments, splits), indent=1) + "\n")
+    write_text(output / "statistics.json", json.dumps(_statistics(moments, splits), indent=1) + "\n")
     write_table(output / "manifest.parquet", manifest)
 
 
@@ -65,15 +75,16 @@ def collect_failures(index: pd.DataFrame, receipts: pd.DataFrame) -> pd.DataFram
     Rows whose structure cannot be read carry the stage `molecules`. A duplicate shares the fate of its molecule.
     """
     failed = receipts.loc[receipts["status"] == "failed"].set_index("key")
-    rows: list[dict[str, object]] = []
-    for row in index.to_dict("records"):
-        identity = {name: row.get(name) for name in ("id", "name", "raw", "key")}
-        if row["status"] == "failed":
-            rows.append({**identity, "stage": "molecules", "reason": row["reason"], "message": row["message"]})
-        elif row["key"] in failed.index:
-            cause = failed.loc[str(row["key"])]
-            rows.append({**identity, **{name: cause[name] for name in ("stage", "reason", "message")}})
-    return pd.DataFrame(rows, columns=list(FAILURE_COLUMNS))
+    unread = index["status"] == "failed"
+    rows = index.loc[unread | index["key"].isin(failed.index)]
+    unread = unread.loc[rows.index]
+    causes = failed.reindex(rows["key"]).set_index(rows.index)
+    table = rows[["id", "name", "raw", "key"]].assign(
+        stage=causes["stage"].where(~unread, "molecules"),
+        reason=causes["reason"].where(~unread, rows["reason"]),
+        message=causes["message"].where(~unread, rows["message"]),
+    )
+    return table.reset_index(drop=True)[list(FAILURE_COLUMNS)]
 
 
 def _check_share(study: Study, index: pd.DataFrame, failures: pd.DataFrame, path: Path) -> None:
@@ -86,6 +97,21 @@ def _check_share(study: Study, index: pd.DataFrame, failures: pd.DataFrame, path
         f"{len(failures)} of {len(index)} rows failed", where=path, seen=listed, expected=f"at most {allowed:.0%}",
         remedy="correct the rows that failures.csv names, or raise workflow.max_failed_share",
     )  # fmt: skip
+
+
+def _write_splits(path: Path, splits: Sequence[pd.DataFrame]) -> None:
+    """Write the subsets as plain texts, a piece at a time: in memory they are categories."""
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, SPLITS_SCHEMA) as writer:
+        for split in splits:
+            for start in range(0, len(split), SLICE):
+                piece = pa.Table.from_pandas(split.iloc[start : start + SLICE], preserve_index=False)
+                writer.write_table(piece.cast(SPLITS_SCHEMA))
+
+
+def _statistics(moments: pd.DataFrame, splits: Sequence[pd.DataFrame]) -> dict[str, Any]:
+    ordered = sorted(splits, key=lambda split: str(split["scheme"].iloc[0]))
+    found = [all_statistics(moments, split) for split in ordered]
+    return {**found[0], "splits": {name: folds for one in found for name, folds in one["splits"].items()}}
 
 
 def _classes(study: Study, labels: pd.DataFrame) -> dict[str, Hashable]:

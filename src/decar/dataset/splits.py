@@ -13,9 +13,9 @@ without a class in sets of 30.) Neither the order of the rows nor any random sta
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,21 +26,29 @@ from decar.config import SplitSettings
 from decar.errors import ConfigError
 
 COLUMNS = ("scheme", "seed", "fold", "key", "subset")
+SUBSETS = ("train", "validation", "test")
+TRAIN, VALIDATION, TEST = range(3)
 UNLABELLED = "unlabelled"
+Numbers = np.ndarray[Any, np.dtype[np.integer[Any]]]
+Cost = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Group:
-    """Molecules that never part: a name that does not depend on their order, their keys, and how many of each class."""
+class Groups:
+    """Molecules that never part, as arrays: some tens of bytes a molecule.
 
-    name: str
-    keys: tuple[str, ...]
-    classes: Counter[str]
+    Groups are sorted by name, the first split group of each: adding a molecule to a group seldom renames it.
+    """
+
+    names: list[str]
+    of: Numbers  # the group of each molecule, by key
+    counts: Numbers  # [group, class]: molecules of each class
 
     @property
-    def size(self) -> int:
-        """Return the number of molecules."""
-        return len(self.keys)
+    def sizes(self) -> Numbers:
+        """Return the number of molecules of each group."""
+        sizes: Numbers = self.counts.sum(axis=1)
+        return sizes
 
 
 def make_splits(
@@ -50,35 +58,45 @@ def make_splits(
 
     `molecules` has the columns key, split_group and scaffold; `classes` maps a key to its class, for balance. The
     validation molecules are taken out of the training part. Raises ConfigError for fewer groups than folds + 1.
+    Scheme, key and subset are categories: 22 bytes a molecule and fold beside one list of keys.
     """
+    molecules = molecules.drop_duplicates("key").sort_values("key")
     groups = _groups(molecules, split.scheme, classes or {})
-    _refuse_too_few(len(groups), len(molecules), split)
+    _refuse_too_few(len(groups.names), len(molecules), split)
     fold_of = _deal(groups, split, seed)
-    rows: list[dict[str, object]] = []
+    subsets = []
     for fold in range(split.num_folds):
-        rest = [group for group in groups if fold_of[group.name] != fold]
-        validation = _validation(rest, split, seed, fold)
-        for group in groups:
-            subset = "test" if fold_of[group.name] == fold else "validation" if group.name in validation else "train"
-            rows += [
-                {"scheme": split.scheme, "seed": seed, "fold": fold, "key": key, "subset": subset} for key in group.keys
-            ]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).sort_values(["fold", "key"], ignore_index=True)
+        subset = np.where(fold_of == fold, TEST, TRAIN).astype(np.int8)
+        subset[_validation(groups, np.flatnonzero(fold_of != fold), split, seed, fold)] = VALIDATION
+        subsets.append(subset[groups.of])
+    keys = np.tile(np.arange(len(molecules), dtype=np.int32), split.num_folds)
+    return pd.DataFrame({
+        "scheme": pd.Categorical.from_codes(np.zeros(len(keys), dtype=np.int8), pd.Index([split.scheme])),
+        "seed": seed,
+        "fold": np.repeat(np.arange(split.num_folds), len(molecules)),
+        "key": pd.Categorical.from_codes(keys, pd.Index(molecules["key"].astype("str"))),
+        "subset": pd.Categorical.from_codes(np.concatenate(subsets), pd.Index(SUBSETS)),
+    }, columns=list(COLUMNS))  # fmt: skip
 
 
 def check_groups(molecules: pd.DataFrame, split: SplitSettings) -> None:
     """Raise the ConfigError of `make_splits`, for a million molecules in a second: groups are counted, not made."""
-    groups = pd.factorize(molecules["split_group"])[0]
-    num_groups = int(groups.max()) + 1
-    if split.scheme == "scaffold":
-        scaffolds = pd.factorize(molecules["scaffold"].replace("", None))[0]
-        linked = np.flatnonzero(scaffolds >= 0)
-        nodes = num_groups + int(scaffolds.max()) + 1
-        links = coo_array(
-            (np.ones(len(linked), dtype=np.int8), (groups[linked], num_groups + scaffolds[linked])), (nodes, nodes)
-        )
-        num_groups = int(connected_components(links, directed=False, return_labels=False))
-    _refuse_too_few(num_groups, len(molecules), split)
+    _refuse_too_few(_components(molecules, split.scheme)[0], len(molecules), split)
+
+
+def _components(molecules: pd.DataFrame, scheme: str) -> tuple[int, Numbers]:
+    """Return the number of groups, and that of each molecule: it shares its split group, or its scaffold, or both."""
+    groups, names = pd.factorize(molecules["split_group"])
+    if scheme != "scaffold":
+        return len(names), groups
+    scaffolds = pd.factorize(molecules["scaffold"].replace("", None))[0]
+    linked = np.flatnonzero(scaffolds >= 0)
+    nodes = len(names) + int(scaffolds.max()) + 1
+    links = coo_array(
+        (np.ones(len(linked), dtype=np.int8), (groups[linked], len(names) + scaffolds[linked])), (nodes, nodes)
+    )
+    number, component = connected_components(links, directed=False)
+    return number, component[groups]
 
 
 def _refuse_too_few(num_groups: int, num_molecules: int, split: SplitSettings) -> None:
@@ -90,75 +108,69 @@ def _refuse_too_few(num_groups: int, num_molecules: int, split: SplitSettings) -
         )  # fmt: skip
 
 
-def _groups(molecules: pd.DataFrame, scheme: str, classes: Mapping[str, Hashable]) -> list[Group]:
-    """Join molecules that share a split group or (scheme `scaffold`) a scaffold, by union and find."""
-    parent: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        parent.setdefault(name, name)
-        while parent[name] != name:
-            parent[name] = parent[parent[name]]
-            name = parent[name]
-        return name
-
-    rows = molecules.drop_duplicates("key").sort_values("key")[["key", "split_group", "scaffold"]]
-    for row in rows.to_dict("records"):
-        links = [f"group {row['split_group']}"]
-        if scheme == "scaffold" and isinstance(row["scaffold"], str) and row["scaffold"]:
-            links.append(f"scaffold {row['scaffold']}")
-        for link in links:
-            parent[root(link)] = root(str(row["key"]))
-    members: dict[str, list[dict[Hashable, object]]] = {}
-    for row in rows.to_dict("records"):
-        members.setdefault(root(str(row["key"])), []).append(row)
-    groups = []
-    for joined in members.values():
-        keys = tuple(str(row["key"]) for row in joined)
-        # The first split group names the whole: adding a molecule to a group seldom renames it.
-        name = min(str(row["split_group"]) for row in joined)
-        groups.append(Group(name, keys, Counter(str(classes.get(key, UNLABELLED)) for key in keys)))
-    return sorted(groups, key=lambda group: group.name)
+def _groups(molecules: pd.DataFrame, scheme: str, classes: Mapping[str, Hashable]) -> Groups:
+    number, component = _components(molecules, scheme)
+    # Components in the order of their first split group.
+    split_groups, names = pd.factorize(molecules["split_group"], sort=True)
+    first = np.full(number, len(names))
+    np.minimum.at(first, component, split_groups)
+    order = np.argsort(first)
+    place = np.empty(number, dtype=np.int32)
+    place[order] = np.arange(number, dtype=np.int32)
+    of = place[component]
+    labels, known = pd.factorize(np.array([str(classes.get(key, UNLABELLED)) for key in molecules["key"]]))
+    counts = np.zeros((number, len(known)), dtype=np.int32)
+    np.add.at(counts, (of, labels), 1)
+    return Groups([str(names[at]) for at in first[order]], of, counts)
 
 
 def _hash(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256("\0".join(str(part) for part in parts).encode()).digest()[:8], "big")
 
 
-def _deal(groups: list[Group], split: SplitSettings, seed: int) -> dict[str, int]:
+def _ranks(names: Iterable[str], *before: object) -> "np.ndarray[Any, np.dtype[np.uint64]]":
+    return np.fromiter((_hash(*before, name) for name in names), dtype=np.uint64)
+
+
+def _deal(groups: Groups, split: SplitSettings, seed: int) -> Numbers:
     """Give every group to a fold: the largest first, each to the fold of least overflow that it ranks highest."""
     num_folds = split.num_folds
-    room = {name: count // num_folds for name, count in sum((group.classes for group in groups), Counter()).items()}
-    load: list[Counter[str]] = [Counter() for _ in range(num_folds)]
-    fold_of: dict[str, int] = {}
-    ordered = sorted(groups, key=lambda group: (-group.size, _hash(seed, split.scheme, group.name)))
-    for dealt, group in enumerate(ordered):
+    room = (groups.counts.sum(axis=0) // num_folds).tolist()
+    load = [[0] * len(room) for _ in range(num_folds)]
+    fold_of = np.empty(len(groups.names), dtype=np.int8)
+    ordered = np.lexsort((_ranks(groups.names, seed, split.scheme), -groups.sizes))
+    for dealt, number in enumerate(ordered):
+        classes = [(at, count) for at, count in enumerate(groups.counts[number].tolist()) if count]
 
-        def cost(fold: int, group: Group = group) -> tuple[int, int]:
-            overflow = sum(max(0, load[fold][name] + count - room[name]) for name, count in group.classes.items())
-            return overflow, _hash(seed, split.scheme, group.name, fold)
+        def cost(fold: int, classes: list[tuple[int, int]] = classes, name: str = groups.names[number]) -> Cost:
+            overflow = sum(max(0, load[fold][at] + count - room[at]) for at, count in classes)
+            return overflow, _hash(seed, split.scheme, name, fold)
 
         # Where one scaffold joins nearly everything, every fold has room for the rest: none may stay without a test.
-        empty = [fold for fold in range(num_folds) if not load[fold]]
-        best = min(empty if len(groups) - dealt <= len(empty) else range(num_folds), key=cost)
-        fold_of[group.name] = best
-        load[best] += group.classes
+        empty = [fold for fold in range(num_folds) if not any(load[fold])]
+        best = min(empty if len(ordered) - dealt <= len(empty) else range(num_folds), key=cost)
+        fold_of[number] = best
+        for at, count in classes:
+            load[best][at] += count
     return fold_of
 
 
-def _validation(rest: list[Group], split: SplitSettings, seed: int, fold: int) -> set[str]:
+def _validation(groups: Groups, rest: Numbers, split: SplitSettings, seed: int, fold: int) -> list[int]:
     """Take the groups of lowest hash until each class has its share; a class of two groups or more has at least one."""
-    counts = sum((group.classes for group in rest), Counter())
-    carriers = Counter(name for group in rest for name in group.classes)
-    share = {
-        name: max(round(split.validation_fraction * count), 1 if carriers[name] > 1 else 0)
-        for name, count in counts.items()
-    }
-    taken: Counter[str] = Counter()
-    names: set[str] = set()
-    ranked = sorted(rest, key=lambda group: _hash(seed, split.scheme, "validation", fold, group.name))
-    for group in ranked:
-        if all(taken[name] + count <= share[name] for name, count in group.classes.items()):
-            names.add(group.name)
-            taken += group.classes
+    counts = groups.counts[rest]
+    carriers = (counts > 0).sum(axis=0).tolist()
+    share = [
+        max(round(split.validation_fraction * count), 1 if carriers[at] > 1 else 0)
+        for at, count in enumerate(counts.sum(axis=0).tolist())
+    ]
+    taken, chosen = [0] * len(share), []
+    names = (groups.names[number] for number in rest)
+    ranked = rest[np.argsort(_ranks(names, seed, split.scheme, "validation", fold), kind="stable")]
+    for number in ranked.tolist():
+        classes = [(at, count) for at, count in enumerate(groups.counts[number].tolist()) if count]
+        if all(taken[at] + count <= share[at] for at, count in classes):
+            chosen.append(number)
+            for at, count in classes:
+                taken[at] += count
     # Every group may be larger than its share: then the smallest one is validated on.
-    return names or {min(ranked, key=lambda group: group.size).name}
+    return chosen or [int(ranked[np.argmin(groups.sizes[ranked])])]

@@ -20,6 +20,7 @@ from decar.planning.used import (
     use_of_plan,
     use_of_receipts,
 )
+from decar.quantum.optimise_progress import partial_folder
 from decar.record import read_header
 from decar.stages import MOLECULE_STAGES
 from decar.store import Store
@@ -87,7 +88,7 @@ def find_garbage(
     for stage in MOLECULE_STAGES:
         for file in store.files(stage):
             _look(file, stage, store, used, voxels, garbage)
-    garbage.leftovers = dict(_leftovers([store.root, *named, *found]))
+    garbage.leftovers = {**dict(_leftovers([store.root, *named, *found])), **dict(_progress(store, used))}
     return garbage
 
 
@@ -126,3 +127,12 @@ def _leftovers(folders: list[Path]) -> Iterator[tuple[Path, int]]:
                 state = path.stat()
                 if path.is_file() and (pattern == "*.damaged" or state.st_mtime < long_ago):
                     yield path, state.st_size
+
+
+def _progress(store: Store, used: UsedRecipes) -> Iterator[tuple[Path, int]]:
+    """Yield how far optimisations came that no study asks for any more, and that nobody has touched for a day."""
+    long_ago = time.time() - DAY_SECONDS
+    for path in partial_folder(store.root).glob("*.json"):
+        state = path.stat()
+        if state.st_mtime < long_ago and not used.has("optimise", path.name.partition("-")[0]):
+            yield path, state.st_size

@@ -59,9 +59,14 @@ class ProgressFile:
             self.path.unlink(missing_ok=True)
 
 
+def partial_folder(store: Path) -> Path:
+    """Return the folder of the files of a store."""
+    return store / "optimise" / "partial"
+
+
 def progress_files(store: Path, recipe: str, methods: tuple[str, ...], num_conformers: int) -> list[ProgressFile]:
     """Return the file of each conformer; only DFT steps are worth one."""
-    folder = store / "optimise" / "partial"
+    folder = partial_folder(store)
     return [
         ProgressFile(folder / f"{recipe}-{index}.json" if "dft" in methods else None) for index in range(num_conformers)
     ]
