@@ -56,6 +56,7 @@ STAGE_CODE = {
         "dataset/normalise.py",
         "dataset/statistics.py",
         "dataset/rotations.py",
+        "dataset/samples.py",
         "dataset/torch_dataset.py",
     ],
     "evaluate": [

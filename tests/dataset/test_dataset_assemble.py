@@ -12,9 +12,10 @@ from torch.utils.data import DataLoader
 
 from decar.dataset.assemble import assemble
 from decar.dataset.normalise import FieldNormalisation, Normalisation, compress, reference_value
+from decar.dataset.samples import Draw, collate
 from decar.dataset.shards import write_shard
 from decar.dataset.statistics import load_normalisation
-from decar.dataset.torch_dataset import Draw, ShardDataset, collate
+from decar.dataset.torch_dataset import ShardDataset
 from decar.errors import ConfigError, DataFormatError
 from tests.dataset.synthetic_study import FIELDS, fields_record, key_of, make_dataset, make_study, make_tables
 
@@ -58,7 +59,7 @@ def test_normalised_training_voxels_have_unit_size_and_zero_vacuum(folders: tupl
     dataset, shards = folders
     fields = tuple(FIELDS)
     normalisation = load_normalisation(dataset, "random", 0, fields)
-    samples = ShardDataset(dataset, shards, "random", 0, "train", fields, "sweet", normalisation=normalisation)
+    samples = ShardDataset(dataset, shards, "random", 0, "train", fields, ("sweet",), normalisation=normalisation)
     voxels = [sample["voxels"].numpy().reshape(2, -1) for sample in (samples[i] for i in range(len(samples)))]
     np.testing.assert_allclose((np.concatenate(voxels, axis=1).astype(float) ** 2).mean(axis=1), 1.0, rtol=1e-5)
     vacuum = normalisation.apply({name: np.zeros((1, 2, 2, 2), np.float32) for name in fields})
@@ -107,15 +108,41 @@ def test_missing_labels_are_left_out(folders: tuple[Path, Path], tmp_path: Path)
     labels = pd.read_parquet(dataset / "labels.parquet")
     labels.loc[labels["key"] == key_of(4), "value"] = np.nan
     labels.to_parquet(tmp_path / "labels.parquet")
-    keys = set(ShardDataset(tmp_path, shards, "random", 0, None, FIELD, "sweet").rows["key"])
+    keys = set(ShardDataset(tmp_path, shards, "random", 0, None, FIELD, ("sweet",)).rows["key"])
     assert keys == {key_of(n) for n in range(12) if n != 4}
     with pytest.raises(DataFormatError, match="no molecule"):
-        ShardDataset(tmp_path, shards, "random", 0, None, FIELD, "bitter")
+        ShardDataset(tmp_path, shards, "random", 0, None, FIELD, ("bitter",))
+
+
+def test_a_molecule_with_one_of_two_labels_stays_and_lacks_the_other(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    dataset, shards = folders
+    for name in ("manifest", "splits"):
+        (tmp_path / f"{name}.parquet").write_bytes((dataset / f"{name}.parquet").read_bytes())
+    labels = pd.read_parquet(dataset / "labels.parquet")
+    second = labels.assign(property="bitter", value=labels["value"] + 2.5)
+    labels.loc[labels["key"].isin([key_of(4), key_of(5)]), "value"] = np.nan
+    second.loc[second["key"].isin([key_of(5), key_of(6)]), "value"] = np.nan
+    pd.concat([labels, second]).to_parquet(tmp_path / "labels.parquet")
+    make = partial(ShardDataset, tmp_path, shards, "random", 0, None, FIELD, ("bitter", "sweet"))
+    samples = make()
+    expected = {number: [number % 2 + 2.5, float(number % 2)] for number in range(12) if number != 5}
+    expected[4][1] = expected[6][0] = np.nan
+    for sample in samples:
+        number = next(number for number in range(12) if key_of(number) == sample["key"])
+        np.testing.assert_array_equal(sample["label"].numpy(), expected[number])
+    batch = collate([samples[i] for i in range(len(samples))], stride=8)
+    assert batch["label"].shape == (len(samples), 2)
+    assert set(samples.rows["key"]) == {key_of(number) for number in expected}
+    moved = make(permuted_labels=True).rows.fillna(-1)
+    together = set(zip(moved["label:bitter"], moved["label:sweet"]))
+    assert together == {(3.5, 1.0), (2.5, 0.0), (2.5, -1.0), (-1.0, 0.0)}  # the labels of a molecule move together
 
 
 def test_samples_from_workers_and_copies_are_the_same(folders: tuple[Path, Path]) -> None:
     dataset, shards = folders
-    samples = ShardDataset(dataset, shards, "random", 0, None, FIELD, "sweet", augmentation="rotations_6", seed=3)
+    samples = ShardDataset(dataset, shards, "random", 0, None, FIELD, ("sweet",), augmentation="rotations_6", seed=3)
     here = [samples[Draw(i, epoch=2)] for i in range(len(samples))]
     batches = [[Draw(i, epoch=2)] for i in range(len(samples))]
     loader = DataLoader(samples, batch_sampler=batches, collate_fn=partial(collate, stride=8), num_workers=1)
@@ -130,7 +157,7 @@ def test_samples_from_workers_and_copies_are_the_same(folders: tuple[Path, Path]
 
 def test_collate_pads_with_vacuum_to_the_stride(folders: tuple[Path, Path]) -> None:
     dataset, shards = folders
-    samples = ShardDataset(dataset, shards, "random", 0, None, FIELD, "sweet")
+    samples = ShardDataset(dataset, shards, "random", 0, None, FIELD, ("sweet",))
     chosen = [samples[Draw(i, is_counted=i > 0)] for i in range(6)]
     batch = collate(chosen, stride=16)
     assert all(size % 16 == 0 for size in batch["voxels"].shape[2:])
@@ -144,15 +171,18 @@ def test_collate_pads_with_vacuum_to_the_stride(folders: tuple[Path, Path]) -> N
 
 def test_permuted_labels_are_those_of_other_molecules_and_tests_stay_true(folders: tuple[Path, Path]) -> None:
     dataset, shards = folders
-    make = partial(ShardDataset, dataset, shards, "random", subset=None, fields=FIELD, property_name="sweet", seed=4)
+    make = partial(ShardDataset, dataset, shards, "random", subset=None, fields=FIELD, properties=("sweet",), seed=4)
     true, permuted = make(fold=0).rows, make(fold=0, permuted_labels=True)
-    changed = permuted.rows.set_index(["key", "conformer"])["label"] != true.set_index(["key", "conformer"])["label"]
+    changed = (
+        permuted.rows.set_index(["key", "conformer"])["label:sweet"]
+        != true.set_index(["key", "conformer"])["label:sweet"]
+    )
     subset = true.set_index(["key", "conformer"])["subset"]
     assert changed[subset == "train"].any()
     assert not changed[subset == "test"].any()
-    assert permuted.rows.groupby("key")["label"].nunique().max() == 1  # conformers of a molecule stay together
+    assert permuted.rows.groupby("key")["label:sweet"].nunique().max() == 1  # conformers of a molecule stay together
     for name in ("train", "validation"):
-        counts = [rows.loc[rows["subset"] == name, "label"].value_counts() for rows in (true, permuted.rows)]
+        counts = [rows.loc[rows["subset"] == name, "label:sweet"].value_counts() for rows in (true, permuted.rows)]
         pd.testing.assert_series_equal(counts[0].sort_index(), counts[1].sort_index())
-    assert [sample["label"] for sample in permuted] == list(permuted.rows["label"])
+    assert [sample["label"].item() for sample in permuted] == list(permuted.rows["label:sweet"])
     pd.testing.assert_frame_equal(permuted.rows, make(fold=0, permuted_labels=True).rows)

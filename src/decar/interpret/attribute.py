@@ -29,6 +29,7 @@ from decar.atomic import atomic_path
 from decar.config import Study
 from decar.dataset.normalise import Normalisation
 from decar.dataset.rotations import IDENTITY, SIX, Rotation
+from decar.dataset.samples import label_column
 from decar.dataset.shards import shard_file
 from decar.dataset.torch_dataset import ShardDataset
 from decar.fields.grid import VoxelGrid
@@ -134,7 +135,7 @@ def _members(study: Study, places: Places) -> list[Member]:
         network, metadata = load_published(folder / "model")
         dataset = ShardDataset(
             places.dataset, places.shards, study.interpret.scheme, fold, None, metadata["fields"],
-            str(metadata["property"]), normalisation=Normalisation.from_json(metadata["normalisation"]),
+            (str(metadata["property"]),), normalisation=Normalisation.from_json(metadata["normalisation"]),
         )  # fmt: skip
         members.append(Member(name, network, dataset))
     return [*members, Member("untrained", untrained(members[0].network, study), members[0].dataset)]
@@ -142,7 +143,7 @@ def _members(study: Study, places: Places) -> list[Member]:
 
 def _chosen_keys(member: Member, count: int, example: str | None) -> list[str]:
     rows = member.dataset.rows.drop_duplicates("key").sort_values("key")
-    of_class = [list(part["key"]) for _, part in rows.groupby("label", sort=True)]
+    of_class = [list(part["key"]) for _, part in rows.groupby(label_column(member.dataset.properties[0]), sort=True)]
     in_turn = [key for key in chain.from_iterable(zip_longest(*reversed(of_class))) if key is not None]
     first = [example] if example in set(in_turn) else []
     return [*first, *(key for key in in_turn if key != example)][:count]
@@ -165,7 +166,8 @@ def _molecule(study: Study, places: Places, member: Member, key: str) -> Molecul
     numbers = record.arrays[f"{conformer}/atomic_numbers"]
     cells = atom_cells(numbers, record.arrays[f"{conformer}/geometry_bohr"], grid)
     smiles = str(record.metadata["smiles"])
-    return Molecule(key, sample, float(row["label"]), str(row["subset"]), smiles, grid, cells, len(numbers))
+    label = float(row[label_column(member.dataset.properties[0])])
+    return Molecule(key, sample, label, str(row["subset"]), smiles, grid, cells, len(numbers))
 
 
 def _subject(voxels: Array, cells: NDArray[np.int64], rotation: Rotation) -> Subject:

@@ -53,7 +53,7 @@ def interpret(
     network, metadata = load_published(model_folder / "model")
     dataset = ShardDataset(
         dataset_folder, shards_folder, study.interpret.scheme, FOLD, None, metadata["fields"],
-        str(metadata["property"]), normalisation=Normalisation.from_json(metadata["normalisation"]),
+        (str(metadata["property"]),), normalisation=Normalisation.from_json(metadata["normalisation"]),
     )  # fmt: skip
     networks = {"trained": network, "untrained": untrained(network, study)}
     if permuted_folder is not None:
@@ -74,7 +74,8 @@ def interpret(
             }
             for form, match in found.items():
                 parts.append(_rows(form, name, match.correlation).assign(
-                    key=sample["key"], label=sample["label"], subset=subset[sample["key"]], weight=sample["weight"],
+                    key=sample["key"], label=float(sample["label"][0]), subset=subset[sample["key"]],
+                    weight=sample["weight"],
                 ))  # fmt: skip
         report(f"{index + 1} of {len(dataset)} conformers")
     correlations = over_conformers(pd.concat(parts, ignore_index=True))

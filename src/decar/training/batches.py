@@ -13,7 +13,8 @@ import numpy as np
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from decar.dataset.torch_dataset import Draw, Sample, ShardDataset, collate
+from decar.dataset.samples import Draw, Sample, collate
+from decar.dataset.torch_dataset import ShardDataset
 from decar.stages import derive_seed
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from decar.config import TrainingSettings
-from decar.dataset.torch_dataset import Batch
+from decar.dataset.samples import Batch
 from decar.models.network import Network
 from decar.stages import derive_seed
 from decar.training.outcome import Outcome, gather, outcomes
@@ -76,9 +76,10 @@ class FoldModule(LightningModule):
         logits = self.network(batch["voxels"], batch["mask"], keep)[:, 0]
         self.train_outcomes += outcomes(batch, logits.detach())
         by_class = torch.tensor(self.class_weights, dtype=logits.dtype, device=logits.device)
-        weights = batch["weight"] * by_class[batch["label"].long()]
+        label = batch["label"][:, 0]
+        weights = batch["weight"] * by_class[label.long()]
         total = cast("Tensor", self.trainer.strategy.reduce(weights.sum(), reduce_op="sum"))
-        losses = functional.binary_cross_entropy_with_logits(logits, batch["label"], reduction="none")
+        losses = functional.binary_cross_entropy_with_logits(logits, label, reduction="none")
         return (weights * losses).sum() * self.trainer.world_size / total
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:  # noqa: ARG002

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from sklearn.metrics import roc_auc_score
 
-from decar.dataset.torch_dataset import Batch
+from decar.dataset.samples import Batch
 
 PREDICTION_COLUMNS = ("model", "scheme", "fold", "key", "subset", "label", "probability")
 
@@ -26,7 +26,8 @@ class Outcome(NamedTuple):
 
 def outcomes(batch: Batch, logits: torch.Tensor) -> list[Outcome]:
     """Return the outcome of each sample of a batch that counts."""
-    rows = zip(batch["key"], batch["conformer"], batch["weight"].tolist(), batch["label"].tolist(), logits.tolist())
+    label = batch["label"][:, 0]
+    rows = zip(batch["key"], batch["conformer"], batch["weight"].tolist(), label.tolist(), logits.tolist())
     return [outcome for outcome in map(Outcome._make, rows) if outcome.weight > 0]
 
 

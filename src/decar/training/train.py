@@ -17,6 +17,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 
 from decar.config import ModelSettings, Study
+from decar.dataset.samples import label_column
 from decar.dataset.statistics import load_normalisation
 from decar.dataset.torch_dataset import ShardDataset
 from decar.errors import BackendUnavailableError, ConfigError, DataFormatError
@@ -116,7 +117,7 @@ def _dataset(
     subset: str | None, augmented: bool = False,
 ) -> ShardDataset:  # fmt: skip
     return ShardDataset(
-        dataset_folder, shards_folder, scheme, fold, subset, settings.fields, study.training.property,
+        dataset_folder, shards_folder, scheme, fold, subset, settings.fields, (study.training.property,),
         normalisation=load_normalisation(dataset_folder, scheme, fold, settings.fields),
         augmentation=study.training.augmentation if augmented else "none",
         seed=study.seed, permuted_labels=settings.permuted_labels,
@@ -126,7 +127,7 @@ def _dataset(
 def _class_weights(study: Study, training: ShardDataset) -> tuple[float, float]:
     """Return n / (2 n_c) of the two classes, counted by molecules of the training subset; 1 where not wanted."""
     name = study.training.property
-    counts = training.rows.groupby("label")["weight"].sum()
+    counts = training.rows.groupby(label_column(name))["weight"].sum()
     if set(counts.index) != {0.0, 1.0}:
         raise ConfigError(
             "the training subset lacks a class", where=f"training.property: {name}", seen=counts.to_dict(),
@@ -228,7 +229,9 @@ def _metadata(
         figures[f"{name}_auroc"] = auroc([outcome for outcome in evaluated if subset[outcome.key] == name])
     if everything.normalisation is None:
         raise ValueError("a network is trained on normalised voxels")
-    content = everything.rows[["key", "conformer", "checksum", "label", "subset"]].astype(str)
+    content = everything.rows[["key", "conformer", "checksum", label_column(study.training.property), "subset"]].astype(
+        str
+    )
     return {
         "name": model_name,
         "study": study.study,
