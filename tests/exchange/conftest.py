@@ -40,7 +40,7 @@ def small_study(folder: Path, contributor: str | None = "0000-0002-1825-0097") -
         "box": "molecule",
     }
     study["training"]["models"] = {"decar": {"fields": ["electron_density"]}}
-    study["interpret"]["model"] = "decar"
+    study["interpret"] |= {"model": "decar", "permuted_control": None}
     study["contribution"] = {"contributor": contributor, "licence": "CC-BY-4.0" if contributor else None}
     return Study.model_validate(study)
 

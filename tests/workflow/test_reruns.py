@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from decar.figures.catalogue import CATALOGUE
+from decar.planning.plan import load_plan
 from decar.record import read_header
 from decar.store import Store
 
@@ -121,17 +123,30 @@ def content_of_store(root: Path) -> dict[str, tuple[str, str]]:
 
 
 def test_going_back_to_earlier_settings_redraws_the_figures(copied: Copy) -> None:
+    """All are due again; one is drawn, and comes out as it was."""
     workspace = copied()
     study = workspace.study()
     figure = workspace.folder / "results/small/figures/molecules.svg"
     first = figure.read_text()
+    (earlier,) = receipts_of_molecules(workspace)
     workspace.write_study({**study, "figures": {**study["figures"], "positive_colour": "#009E73"}})
-    workspace.run()
+    num_figures = workspace.planned()["figure"]
+    plans = (workspace.folder / "results/small/plan").glob("plan-*.json")
+    hashes = {load_plan(path).figures_hash for path in plans}
+    (changed,) = {f"results/small/figures/receipts/molecules-{name}.json" for name in hashes} - {earlier}
+    workspace.run(changed)
     assert figure.read_text() != first
+    assert receipts_of_molecules(workspace) == [changed]
     workspace.write_study(study)
-    assert workspace.planned().get("figure", 0) > 0
-    workspace.run()
+    assert workspace.planned(earlier) == {"figure": 1}
+    workspace.run(earlier)
     assert figure.read_text() == first
+    assert num_figures == len(CATALOGUE)
+
+
+def receipts_of_molecules(workspace: Workspace) -> list[str]:
+    folder = workspace.folder / "results/small/figures/receipts"
+    return [str(path.relative_to(workspace.folder)) for path in folder.glob("molecules-*.json")]
 
 
 def test_nothing_of_the_default_study_leaks_into_another(copied: Copy) -> None:

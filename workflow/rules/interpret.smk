@@ -24,8 +24,8 @@ rule interpret:
         dataset=lambda wildcards: PLAN.dataset,
         shards=lambda wildcards: f"{FOLDER}/shards",
         model=lambda wildcards: PLAN.explained,
-        permuted=f"--permuted {PLAN.permuted}" if PLAN.permuted else "",
+        permuted=["--permuted", PLAN.permuted] if PLAN.permuted else [],
         folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
         "decar interpret --study {params.study:q} --dataset {params.dataset:q} --shards {params.shards:q}"
-        " --model {params.model:q} {params.permuted} --output {params.folder:q} > {log:q} 2>&1"
+        " --model {params.model:q} {params.permuted:q} --output {params.folder:q} > {log:q} 2>&1"
