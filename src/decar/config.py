@@ -221,9 +221,18 @@ class TrainingSettings(Section):
 class EvaluateSettings(Section):
     """Metrics with intervals, beside baselines on the same folds."""
 
-    baselines: tuple[Literal["lightgbm_ecfp4", "lightgbm_ecfp4_descriptors", "atom_counts"], ...] = Field(
-        ("lightgbm_ecfp4", "atom_counts"), description="Models on the same folds that see no electron cloud."
-    )
+    baselines: tuple[
+        Literal[
+            "lightgbm_ecfp4",
+            "lightgbm_ecfp4_descriptors",
+            "atom_counts",
+            "tuned_lssvm_descriptors",
+            "tuned_random_forest",
+            "tuned_lightgbm",
+            "tuned_lightgbm_atom_counts",
+        ],
+        ...,
+    ] = Field(("lightgbm_ecfp4", "atom_counts"), description="Models on the same folds that see no electron cloud.")
     num_bootstrap: Count = Field(1000, description="Bootstrap resamples (by molecule) of each interval.")
     confidence: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Coverage of the intervals.")
 

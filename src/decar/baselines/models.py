@@ -1,9 +1,10 @@
-"""Baselines on the folds of a study: gradient boosting on descriptors of the molecular graph.
+"""Baselines on the folds of a study: models on descriptors of the molecular graph.
 
-Settings of LightGBM (doi 10.5555/3294996.3295074) are its defaults, untuned (100 trees of 31 leaves, learning rate
-0.1), with two exceptions that matter only for small sets. The default of 20 molecules a leaf grows no tree at all on
-fewer than 40 molecules; here it is one tenth of the training molecules, at least 2 and at most the default. For the
-same reason a histogram bin may hold a single molecule.
+A baseline named `tuned_...` chooses its settings on the validation molecules (`baselines/tuned.py`). The others are
+LightGBM (doi 10.5555/3294996.3295074) at its defaults, untuned (100 trees of 31 leaves, learning rate 0.1), with two
+exceptions that matter only for small sets. The default of 20 molecules a leaf grows no tree at all on fewer than 40
+molecules; here it is one tenth of the training molecules, at least 2 and at most the default. For the same reason a
+histogram bin may hold a single molecule.
 
 A baseline has no early stopping, so it is fitted on the training and the validation molecules of a fold together: the
 networks use the validation molecules too, to choose their checkpoint. Its probability for a molecule of either subset
@@ -17,7 +18,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from decar.baselines.descriptors import ecfp4_and_descriptors, ecfp4_counts, element_counts
+from decar.baselines.descriptors import ecfp4_and_descriptors, ecfp4_counts, element_counts, rdkit_descriptors
+from decar.baselines.tuned import tune_and_predict
 from decar.errors import ConfigError, DataFormatError
 from decar.record import Array
 from decar.stages import derive_seed
@@ -30,6 +32,16 @@ BASELINES: dict[str, Features] = {
     "lightgbm_ecfp4": ecfp4_counts,
     "lightgbm_ecfp4_descriptors": ecfp4_and_descriptors,
     "atom_counts": element_counts,
+    "tuned_lssvm_descriptors": rdkit_descriptors,
+    "tuned_random_forest": ecfp4_and_descriptors,
+    "tuned_lightgbm": ecfp4_and_descriptors,
+    "tuned_lightgbm_atom_counts": element_counts,
+}
+TUNED = {
+    "tuned_lssvm_descriptors": "lssvm",
+    "tuned_random_forest": "random_forest",
+    "tuned_lightgbm": "lightgbm",
+    "tuned_lightgbm_atom_counts": "lightgbm",
 }
 
 
@@ -56,9 +68,12 @@ def run_baseline(
     for (scheme, fold), part in rows.groupby(["scheme", "fold"], sort=True):
         position = keys.get_indexer(pd.Index(part["key"]))
         label = value.reindex(part["key"]).to_numpy(dtype=np.float64)
-        is_fitted = (part["subset"] != "test").to_numpy()
+        subset = part["subset"].to_numpy(dtype=object)
         fold_seed = derive_seed(seed, "baseline", name, scheme, fold)
-        probability = fit_and_predict(features[position], label, is_fitted, fold_seed)
+        if name in TUNED:
+            probability = tune_and_predict(TUNED[name], features[position], label, subset, fold_seed)
+        else:
+            probability = fit_and_predict(features[position], label, subset != "test", fold_seed)
         parts.append(part[["scheme", "fold", "key", "subset"]].assign(label=label, probability=probability, model=name))
     if not parts:
         return pd.DataFrame(columns=list(COLUMNS))

@@ -1,0 +1,83 @@
+"""Do two models differ? Paired tests on the same molecules and folds, and the smallest difference they can show.
+
+DeLong (doi 10.2307/2531595): with psi(x, y) = 1, 1/2, 0 for x above, equal to, below y, the AUROC of a model is the
+mean of psi over pairs of a positive and a negative molecule. V10 (one a positive) and V01 (one a negative molecule)
+are its means over the other class; the covariance of the AUROCs of several models is
+
+    S = cov(V10) / num_positive + cov(V01) / num_negative
+
+Corrected resampled t (Nadeau & Bengio, doi 10.1023/A:1024068626366): differences d of J folds share training molecules,
+so their variance counts 1/J + num_test / num_train times instead of 1/J, with J - 1 degrees of freedom.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm, t
+
+from decar.evaluate.metrics import THRESHOLD
+from decar.record import Array
+
+SIGNIFICANCE = 0.05
+POWER = 0.8
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Difference of two models, its standard error, two-sided p; NaN where it is undefined."""
+
+    value: float
+    standard_error: float
+    p: float
+
+    @property
+    def smallest_shown(self) -> float:
+        """Return what a two-sided test at 0.05 finds with power 0.8: (z_0.975 + z_0.8) standard errors."""
+        return float((norm.ppf(1 - SIGNIFICANCE / 2) + norm.ppf(POWER)) * self.standard_error)
+
+
+def delong_covariance(label: Array, probabilities: Array) -> tuple[Array, Array]:
+    """Return AUROC [model] and its covariance [model, model]; label [n], probabilities [model, n].
+
+    NaN with fewer than two molecules of a class, whose variance is then unknown.
+    """
+    positive = np.asarray(label) > THRESHOLD
+    won, lost, auroc = [], [], []
+    for row in np.asarray(probabilities, dtype=np.float64):
+        high, low = row[positive], row[~positive]
+        above = (high[:, None] > low[None, :]) + 0.5 * (high[:, None] == low[None, :])
+        won.append(above.mean(axis=1))
+        lost.append(above.mean(axis=0))
+        auroc.append(above.mean())
+    num_models = len(auroc)
+    if min(positive.sum(), (~positive).sum()) < 2:
+        return np.array(auroc), np.full((num_models, num_models), np.nan)
+    covariance = np.cov(np.array(won)) / positive.sum() + np.cov(np.array(lost)) / (~positive).sum()
+    return np.array(auroc), np.reshape(covariance, (num_models, num_models))
+
+
+def delong_test(label: Array, first: Array, second: Array) -> Difference:
+    """Return AUROC(first) - AUROC(second) on the same molecules; p = 1 where no pair is ranked otherwise."""
+    auroc, covariance = delong_covariance(label, np.stack([first, second]))
+    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+    error = float(np.sqrt(np.maximum(variance, 0.0)))
+    return _normal(float(auroc[0] - auroc[1]), error)
+
+
+def corrected_resampled_t(differences: Array, test_over_train: float) -> Difference:
+    """Return the mean of the differences [J] of J folds (of all seeds), tested against 0."""
+    values = np.asarray(differences, dtype=np.float64)
+    count = len(values)
+    if count < 2 or not np.isfinite(values).all():
+        return Difference(float(np.mean(values)) if count else float("nan"), float("nan"), float("nan"))
+    error = float(np.sqrt((1 / count + test_over_train) * values.var(ddof=1)))
+    mean = float(values.mean())
+    if error == 0:
+        return Difference(mean, error, 1.0 if mean == 0 else 0.0)
+    return Difference(mean, error, float(2 * t.sf(abs(mean) / error, count - 1)))
+
+
+def _normal(value: float, error: float) -> Difference:
+    if error == 0:
+        return Difference(value, error, 1.0 if value == 0 else 0.0)
+    return Difference(value, error, float(2 * norm.sf(abs(value) / error)))
