@@ -200,19 +200,19 @@ def interpret(
 def attribute(plan: PlanFile) -> None:
     """Show where the networks look: attributions by voxel, atom and functional group, with controls; kernel shapes."""
     from decar.interpret.attribute import Places, attribute_study
-    from decar.planning.plan import load_plan, read_index
+    from decar.planning.frozen import load_plan
+    from decar.planning.index import key_of
     from decar.threads import limit_threads
 
     planned = load_plan(plan)
     settings = load_study(Path(planned.study))
-    index = read_index(planned)
-    keys = index.loc[index["id"].astype(str) == settings.figures.example, "key"]
+    example = key_of(Path(planned.index), settings.figures.example)
     places = Places(
         Path(planned.dataset), Path(planned.folder) / "shards", Path(planned.records), Path(planned.interpretation),
         tuple(Path(job) for job in planned.attributed), Path(planned.permuted) if planned.permuted else None,
     )  # fmt: skip
     with limit_threads(int(os.environ.get("OMP_NUM_THREADS", "1"))):
-        attribute_study(settings, places, str(keys.iloc[0]) if len(keys) else None, Path(planned.attribution), log)
+        attribute_study(settings, places, example, Path(planned.attribution), log)
 
 
 @app.command(rich_help_panel=PANEL)

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from decar.baselines.models import COLUMNS, boosting_parameters, run_baseline
+from decar.baselines.boosting import boosting_parameters
+from decar.baselines.models import COLUMNS, run_baseline
 from decar.errors import ConfigError, DataFormatError
 
 ALKANES = ["C" * n for n in range(4, 16)]

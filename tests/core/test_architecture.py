@@ -64,6 +64,7 @@ STAGE_CODE = {
         "evaluate/metrics.py",
         "evaluate/intervals.py",
         "baselines/models.py",
+        "baselines/boosting.py",
         "baselines/tuned.py",
         "baselines/descriptors.py",
     ],

@@ -1,10 +1,7 @@
 """Baselines on the folds of a study: models on descriptors of the molecular graph.
 
 A baseline named `tuned_...` chooses its settings on the validation molecules (`baselines/tuned.py`). The others are
-LightGBM (doi 10.5555/3294996.3295074) at its defaults, untuned (100 trees of 31 leaves, learning rate 0.1), with two
-exceptions that matter only for small sets. The default of 20 molecules a leaf grows no tree at all on fewer than 40
-molecules; here it is one tenth of the training molecules, at least 2 and at most the default. For the same reason a
-histogram bin may hold a single molecule.
+LightGBM at its defaults, untuned: 100 trees of 31 leaves (`baselines/boosting.py`).
 
 A baseline has no early stopping, so it is fitted on the training and the validation molecules of a fold together: the
 networks use the validation molecules too, to choose their checkpoint. Its probability for a molecule of either subset
@@ -13,11 +10,11 @@ is therefore a fit, and only that of the `test` subset a prediction.
 
 from collections.abc import Callable, Sequence
 
-import lightgbm
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from decar.baselines.boosting import UNTUNED, boosting
 from decar.baselines.descriptors import ecfp4_and_descriptors, ecfp4_counts, element_counts, rdkit_descriptors
 from decar.baselines.tuned import tune_and_predict
 from decar.errors import ConfigError, DataFormatError
@@ -25,7 +22,6 @@ from decar.record import Array
 from decar.stages import derive_seed
 
 COLUMNS = ("model", "scheme", "fold", "key", "subset", "label", "probability")
-NUM_TREES = 100
 
 Features = Callable[[Sequence[str]], tuple[sparse.csr_matrix, list[str]]]
 BASELINES: dict[str, Features] = {
@@ -90,20 +86,4 @@ def fit_and_predict(features: sparse.csr_matrix, label: Array, is_fitted: Array,
         return np.full(len(label), np.nan)
     if len(np.unique(known)) == 1:
         return np.full(len(label), known[0])
-    dataset = lightgbm.Dataset(features[is_fitted], label=known, free_raw_data=False)
-    booster = lightgbm.train(boosting_parameters(len(known), seed), dataset, num_boost_round=NUM_TREES)
-    return np.asarray(booster.predict(features, num_threads=1), dtype=np.float64)
-
-
-def boosting_parameters(num_molecules: int, seed: int) -> dict[str, object]:
-    """Return LightGBM's parameters for a training set of this size; one thread, so that reruns agree to the bit."""
-    return {
-        "objective": "binary",
-        "min_data_in_leaf": int(np.clip(num_molecules // 10, 2, 20)),
-        "min_data_in_bin": 1,
-        "num_threads": 1,
-        "deterministic": True,
-        "force_col_wise": True,
-        "seed": seed,
-        "verbosity": -1,
-    }
+    return boosting(features[is_fitted], known, features, UNTUNED, seed)

@@ -15,13 +15,13 @@ so the probability is (1 + f) / 2, cut to [0, 1].
 from collections.abc import Callable, Mapping
 from itertools import product
 
-import lightgbm
 import numpy as np
 from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 
+from decar.baselines.boosting import boosting
 from decar.record import Array
 
 NUM_TREES = 100
@@ -58,20 +58,6 @@ def forest(features: sparse.csr_matrix, label: Array, asked: sparse.csr_matrix, 
     )  # fmt: skip
     model.fit(_without_nan(features), label)
     return np.asarray(model.predict_proba(_without_nan(asked))[:, 1], dtype=np.float64)
-
-
-def boosting(
-    features: sparse.csr_matrix, label: Array, asked: sparse.csr_matrix, settings: Settings, seed: int
-) -> Array:
-    """Return probabilities [m] of LightGBM (doi 10.5555/3294996.3295074) on one thread: reruns agree to the bit."""
-    parameters = {
-        "objective": "binary", "num_leaves": int(settings["num_leaves"]), "learning_rate": 0.1, "min_data_in_bin": 1,
-        "min_data_in_leaf": int(np.clip(len(label) // 10, 2, 20)), "num_threads": 1, "deterministic": True,
-        "force_col_wise": True, "seed": seed % 2**31, "verbosity": -1,
-    }  # fmt: skip
-    data = lightgbm.Dataset(features, label=label)
-    booster = lightgbm.train(parameters, data, num_boost_round=int(settings["num_trees"]))
-    return np.asarray(booster.predict(asked, num_threads=1), dtype=np.float64)
 
 
 FITS: dict[str, tuple[Fit, tuple[Settings, ...]]] = {

@@ -21,6 +21,7 @@ from decar.figures.structure_and_cloud import (
     OVERSAMPLING,
     Cloud,
     draw_missing,
+    example_name,
     example_row,
     read_cloud,
 )  # fmt: skip
@@ -107,10 +108,11 @@ def build(study: Study, sources: Sources) -> Drawing:
     row, cloud = example_row(study, sources), read_cloud(study, sources)
     found = read_map(sources, str(row["key"])) if cloud is not None else None
     if cloud is None or found is None:
-        name = str(row["name"]) if isinstance(row["name"], str) and row["name"] else str(row["id"])
         smiles = row["smiles"] if isinstance(row["smiles"], str) else ""
         reason = "no attribution" if cloud is not None else "the molecule failed, or its density is not computed"
-        return Drawing(draw_missing(smiles, name, reason), pd.DataFrame([{"what": "failed", "label": reason}]))
+        return Drawing(
+            draw_missing(smiles, example_name(row), reason), pd.DataFrame([{"what": "failed", "label": reason}])
+        )
     figure, values = draw(cloud, found, study.figures)
     rows = [{"what": "atom", "label": str(atom), "value": value} for atom, value in enumerate(found.atoms)]
     rows += [

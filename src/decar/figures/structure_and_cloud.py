@@ -65,7 +65,7 @@ def read_cloud(study: Study, sources: Sources) -> Cloud | None:
     atoms = read_record(wavefunction).arrays
     grid = rendered.metadata["conformers"][0]["grid"]
     return Cloud(
-        _title(row),
+        example_name(row),
         str(row["smiles"]),
         atoms["0/atomic_numbers"],
         atoms["0/geometry_bohr"] * ANGSTROM_PER_BOHR,
@@ -161,10 +161,11 @@ def build(study: Study, sources: Sources) -> Drawing:
         reasons = failures.loc[failures["id"].astype(str) == study.figures.example, "reason"]
         reason = str(reasons.iloc[0]) if len(reasons) else f"{FIELD} is not in fields.names"
         smiles = row["smiles"] if isinstance(row["smiles"], str) else ""
-        figure = draw_missing(smiles, _title(row), reason)
+        figure = draw_missing(smiles, example_name(row), reason)
         return Drawing(figure, pd.DataFrame([{"what": "failed", "label": reason}]))
     return Drawing(draw(cloud, study.figures), table(cloud, study.figures))
 
 
-def _title(row: pd.Series) -> str:
+def example_name(row: pd.Series) -> str:
+    """Return the name of a row of the index, or its identifier where it has none."""
     return str(row["name"]) if isinstance(row["name"], str) and row["name"] else str(row["id"])

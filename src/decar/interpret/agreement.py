@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 
 from decar.record import Array
 
-KINDS = ("rotations", "folds", "methods", "untrained", "permuted")
+FIRST = "fold 0"  # the network that everything is compared with
 LEAST_ATOMS = 4
 COLUMNS = ["key", "method", "kind", "other", "num_atoms", "spearman"]
 
@@ -37,9 +37,7 @@ def agreement(atoms: pd.DataFrame) -> pd.DataFrame:
         if len(table) < LEAST_ATOMS:
             continue
         for method, kind, other, column in _pairs(table):
-            rho = rank_correlation(
-                table[(method, "fold 0", 0)].to_numpy(np.float64), table[column].to_numpy(np.float64)
-            )
+            rho = rank_correlation(table[(method, FIRST, 0)].to_numpy(np.float64), table[column].to_numpy(np.float64))
             rows.append({"key": key, "method": method, "kind": kind, "other": other, "num_atoms": len(table),
                          "spearman": rho})  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -48,11 +46,11 @@ def agreement(atoms: pd.DataFrame) -> pd.DataFrame:
 def _pairs(table: pd.DataFrame) -> Iterator[tuple[str, str, str, tuple[str, str, int]]]:
     """Yield what each method of the first network is compared with: (method, kind, name of the other, its column)."""
     columns = [(str(method), str(network), int(str(turn))) for method, network, turn in map(tuple, table.columns)]
-    methods = [method for method, network, turn in columns if (network, turn) == ("fold 0", 0)]
+    methods = [method for method, network, turn in columns if (network, turn) == (FIRST, 0)]
     for method, network, rotation in columns:
         if rotation:
             yield method, "rotations", f"rotation {rotation}", (method, network, rotation)
-        elif network != "fold 0":
+        elif network != FIRST:
             kind = "folds" if network.startswith("fold") else network
             yield method, kind, network, (method, network, rotation)
         else:

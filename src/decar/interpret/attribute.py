@@ -33,7 +33,7 @@ from decar.dataset.samples import label_column
 from decar.dataset.shards import shard_file
 from decar.dataset.torch_dataset import ShardDataset
 from decar.fields.grid import VoxelGrid
-from decar.interpret.agreement import agreement
+from decar.interpret.agreement import FIRST, agreement
 from decar.interpret.attribution import Subject, attribute, held_norms, logits
 from decar.interpret.cells import atom_cells, sum_over_cells
 from decar.interpret.controls import untrained
@@ -49,8 +49,6 @@ from decar.models.published import PublishedNetwork
 from decar.receipt import read_table, write_table
 from decar.record import Array
 from decar.store import Store
-
-FIRST = "fold 0"
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,8 @@ class Molecule:
     sample: int  # its place in the dataset
     label: float
     subset: str
-    smiles: str
+    heavy_atoms: list[int]  # of each atom: the one that it is counted with
+    groups: list[str]
     grid: VoxelGrid
     cells: NDArray[np.int64]
     num_atoms: int
@@ -167,7 +166,9 @@ def _molecule(study: Study, places: Places, member: Member, key: str) -> Molecul
     cells = atom_cells(numbers, record.arrays[f"{conformer}/geometry_bohr"], grid)
     smiles = str(record.metadata["smiles"])
     label = float(row[label_column(member.dataset.properties[0])])
-    return Molecule(key, sample, label, str(row["subset"]), smiles, grid, cells, len(numbers))
+    return Molecule(
+        key, sample, label, str(row["subset"]), heavy_atom_of(smiles), group_of_atoms(smiles), grid, cells, len(numbers)
+    )  # fmt: skip
 
 
 def _subject(voxels: Array, cells: NDArray[np.int64], rotation: Rotation) -> Subject:
@@ -183,15 +184,14 @@ def _attributions(
     logit, empty = logits(member.network, subject)
     with held_norms(member.network, subject):
         reference = logits(member.network, subject)[1]
-    heavy, groups = heavy_atom_of(molecule.smiles), group_of_atoms(molecule.smiles)
     parts, checks = [], []
     for method in study.attribution.methods:
         values = attribute(member.network, subject, method, study.attribution.num_steps)
         sums = sum_over_cells(values, subject.cells, molecule.num_atoms)
         head = {"key": molecule.key, "network": member.name, "rotation": turn, "method": method}
         parts.append(pd.DataFrame({
-            **head, "atom": [*range(molecule.num_atoms), -1], "heavy_atom": [*heavy, -1], "group": [*groups, "outside"],
-            "attribution": sums,
+            **head, "atom": [*range(molecule.num_atoms), -1], "heavy_atom": [*molecule.heavy_atoms, -1],
+            "group": [*molecule.groups, "outside"], "attribution": sums,
         }))  # fmt: skip
         is_complete = method == "integrated_gradients"
         checks.append({
@@ -221,13 +221,13 @@ def _kernels(study: Study, places: Places, members: Sequence[Member], output: Pa
     """Write the shapes of the kernels and the gallery of what excites them."""
     trained, control = members[0], members[-1]
     names = list(trained.network.settings.fields)
-    tables = []
-    for name, member in (("trained", trained), ("untrained", control)):
-        stack = linear_stack(member.network, member.network.num_layers)
-        tables.append(kernel_tables(stack.fields.numpy(), names, member.network.spacing_bohr, name))
+    stack, drawn = (linear_stack(member.network, member.network.num_layers) for member in (trained, control))
+    tables = [
+        kernel_tables(of_network.fields.numpy(), names, trained.network.spacing_bohr, name)
+        for name, of_network in (("trained", stack), ("untrained", drawn))
+    ]
     write_table(output / "kernel_profiles.parquet", pd.concat([table for table, _ in tables], ignore_index=True))
     write_table(output / "kernel_shapes.parquet", pd.concat([table for _, table in tables], ignore_index=True))
-    stack = linear_stack(trained.network, trained.network.num_layers)
     rotations, least = ROTATIONS[study.interpret.rotations], study.interpret.min_patch_variance
     best = chosen(
         read_table(places.interpretation / "kernel_correlation.parquet"),
@@ -243,7 +243,7 @@ def _kernels(study: Study, places: Places, members: Sequence[Member], output: Pa
             share = contributions(stack, kernel, match, rotations, voxels, molecule.cells, molecule.num_atoms)
             head = {str(name): value for name, value in row.items()} | {"correlation": match.correlation[kernel]}
             parts.append(pd.DataFrame({
-                **head, "atom": [*range(molecule.num_atoms), -1], "heavy_atom": [*heavy_atom_of(molecule.smiles), -1],
+                **head, "atom": [*range(molecule.num_atoms), -1], "heavy_atom": [*molecule.heavy_atoms, -1],
                 "contribution": share,
             }))  # fmt: skip
     table = pd.concat(parts, ignore_index=True)[GALLERY_COLUMNS]

@@ -30,7 +30,6 @@ from decar.errors import ConfigError
 from decar.models.published import EPSILON, MaskedNorm
 from decar.record import Array
 
-METHODS = ("integrated_gradients", "occlusion", "grad_cam")
 VOXELS_AT_A_TIME = 2**19  # of the boxes that go through the network together
 
 
@@ -53,15 +52,15 @@ def attribute(network: nn.Module, subject: Subject, method: str, num_steps: int,
 
     def logit(voxels: Tensor, mask: Tensor) -> Tensor:
         mask = mask.expand(len(voxels), *mask.shape[1:])
-        return network(voxels, mask).reshape(len(voxels), -1)[:, output]  # type: ignore[no-any-return]
+        return network(voxels, mask)[:, output]  # type: ignore[no-any-return]
 
-    return _METHODS[method](network, logit, subject, num_steps)
+    return METHODS[method](network, logit, subject, num_steps)
 
 
 def logits(network: nn.Module, subject: Subject, output: int = 0) -> tuple[float, float]:
     """Return f of the molecule, and f of the empty box."""
     with torch.inference_mode():
-        both = [network(x, subject.mask).reshape(1, -1)[0, output] for x in (subject.voxels, 0 * subject.voxels)]
+        both = [network(x, subject.mask)[0, output] for x in (subject.voxels, 0 * subject.voxels)]
     return float(both[0]), float(both[1])
 
 
@@ -127,7 +126,7 @@ def _grad_cam(network: nn.Module, logit: Logit, subject: Subject, _: int) -> Arr
     return np.asarray(fine.numpy() * (coarse[0, 0].numel() / subject.cells.size))
 
 
-_METHODS = {"integrated_gradients": _integrated_gradients, "occlusion": _occlusion, "grad_cam": _grad_cam}
+METHODS = {"integrated_gradients": _integrated_gradients, "occlusion": _occlusion, "grad_cam": _grad_cam}
 
 
 def last_convolution(network: nn.Module) -> nn.Module:

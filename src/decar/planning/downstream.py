@@ -11,7 +11,7 @@ from decar.config import Study
 from decar.planning.batches import SHORT
 from decar.planning.frozen import TrainingJob
 from decar.planning.hashing import Pieces, digest_in_pieces, later, rows, texts
-from decar.planning.index import read_sound
+from decar.planning.index import key_of, read_sound
 from decar.stages import STAGE_VERSION, digest
 
 
@@ -43,7 +43,7 @@ def name_downstream(study: Study, index: Path, recipes: pa.ChunkedArray, shards:
     explained = digest([STAGE_VERSION["interpret"], first, permuted, settings["interpret"]])
     folds = [job.folder for job in _jobs_of(training, study.interpret.model, study.interpret.scheme)]
     attributed = digest([
-        STAGE_VERSION["attribute"], explained, folds, settings["attribution"], _key_of(index, study.figures.example),
+        STAGE_VERSION["attribute"], explained, folds, settings["attribution"], key_of(index, study.figures.example),
         study.seed,
     ])  # fmt: skip
     return {
@@ -83,13 +83,6 @@ def _labelled(index: Path, name: str) -> Pieces:
     table = table.group_by(["key", "value"]).aggregate([])
     order = pc.sort_indices(table, [("key", "ascending"), ("value", "ascending")])
     return rows(table.take(order[: len(table) - table["key"].null_count]))
-
-
-def _key_of(index: Path, identifier: str) -> str | None:
-    """Return the key of a row of the user's table, None when it has none."""
-    table = pq.read_table(index, columns=["id", "key"])
-    found = table.filter(pc.equal(pc.cast(table["id"], pa.string()), identifier))["key"].to_pylist()
-    return found[0] if found else None
 
 
 def _jobs_of(training: list[TrainingJob], model: str, scheme: str) -> list[TrainingJob]:

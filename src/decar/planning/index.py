@@ -143,6 +143,13 @@ def _order(index: Path, _changed: int, sort_by: str) -> pa.ChunkedArray:
     return pc.take(sound, pc.sort_indices(table[sort_by].take(sound)))
 
 
+def key_of(index: Path, identifier: str) -> str | None:
+    """Return the key of a row of the user's table, None when it has none."""
+    table = pq.read_table(index, columns=["id", "key"])
+    found = table.filter(pc.equal(pc.cast(table["id"], pa.string()), identifier))["key"].to_pylist()
+    return found[0] if found else None
+
+
 def count_status(index: Path) -> dict[str, int]:
     """Return how many rows of an index have each status, the most frequent first."""
     counts = pc.value_counts(pq.read_table(index, columns=["status"])["status"]).to_pylist()
