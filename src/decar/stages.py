@@ -24,7 +24,7 @@ STAGE_VERSION = {
     "train": 1,
     "evaluate": 1,
     "interpret": 2,
-    "attribute": 1,
+    "attribute": 2,
     "figures": 1,
 }
 

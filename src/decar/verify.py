@@ -19,7 +19,7 @@ Report = Callable[[str], None]
 
 
 def verify_file(path: Path, physics: bool = False, report: Report = lambda _: None) -> list[str]:
-    """Return the problems of a record, a pack of records or a shard, an empty list when it is sound.
+    """Return the problems of a record, a pack of records, a shard or an attribution map, [] when it is sound.
 
     With `physics`, one Fock build for each wavefunction, whose figures `report` is told.
     """
@@ -28,8 +28,9 @@ def verify_file(path: Path, physics: bool = False, report: Report = lambda _: No
         if places:
             return [problem for place in places for problem in _record_problems(place, physics, report)]
         from decar.dataset.shards import verify_shard  # noqa: PLC0415
+        from decar.interpret.voxel_map import FORMAT, map_problems  # noqa: PLC0415
 
-        return verify_shard(path)
+        return map_problems(path) if _format_of(path) == FORMAT else verify_shard(path)
     except DataFormatError as error:
         return [str(error)]
 
@@ -43,6 +44,12 @@ def _records_in(path: Path) -> list[Place]:
             return [Place(path, name) for name, member in file.items() if "decar_record" in member.attrs]
     except OSError as error:
         raise DataFormatError("the file cannot be read as HDF5", where=path, seen=str(error)) from error
+
+
+def _format_of(path: Path) -> str | None:
+    with h5py.File(path, "r") as file:
+        stated = file.attrs.get("format")
+    return None if stated is None else str(stated)
 
 
 def _record_problems(place: Place, physics: bool, report: Report) -> list[str]:

@@ -8,19 +8,20 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
 from decar.config import Study
+from decar.fields.grid import VoxelGrid
 from decar.figures.sources import Sources
 from decar.interpret.agreement import agreement
 from decar.interpret.attribution import METHODS
 from decar.interpret.group_table import group_table
 from decar.interpret.groups import group_of_atoms, heavy_atom_of
 from decar.interpret.kernel_shape import kernel_tables
+from decar.interpret.voxel_map import write_map
 from decar.models.package import save_package
 from decar.models.published import PublishedNetwork
 from decar.record import Place, Record, read_record, write_record
@@ -320,10 +321,8 @@ def _write_map(sources: Sources, fields: Place) -> None:
     """Write a voxel map of the example on the grid of its density."""
     record = read_record(fields)
     density, grid = record.arrays["0/electron_density"][0], record.metadata["conformers"][0]["grid"]
-    with h5py.File(sources.attribution / "example.h5", "w") as file:
-        file["attribution"] = (density - density[::-1]).astype(np.float32)
-        file.attrs.update({"key": key_of("glucose"), "origin_bohr": grid["origin_bohr"],
-                           "spacing_bohr": grid["spacing_bohr"]})  # fmt: skip
+    box = VoxelGrid(tuple(grid["origin_bohr"]), grid["spacing_bohr"], density.shape)
+    write_map(sources.attribution / "example.h5", key_of("glucose"), density - density[::-1], box)
 
 
 def _write_package(study: Study, sources: Sources) -> None:

@@ -71,12 +71,12 @@ def test_controls_are_hollow(drawn: Drawn) -> None:
 
 
 def test_the_map_is_read_off_on_the_surface_where_it_lies(drawn: Drawn) -> None:
-    found = attribution_surface.read_map(drawn.sources, key_of("glucose"))
+    found = attribution_surface.smoothed_map(drawn.sources, key_of("glucose"))
     assert found is not None
     voxel = np.array([5, 6, 7])
     value = attribution_surface.values_at(found, (found.origin + found.spacing * voxel)[None])
     assert value[0] == pytest.approx(found.density[tuple(voxel)])
-    assert attribution_surface.read_map(drawn.sources, "another molecule") is None
+    assert attribution_surface.smoothed_map(drawn.sources, "another molecule") is None
 
 
 def test_shares_of_every_bar_sum_to_one_and_the_gallery_is_sorted(drawn: Drawn) -> None:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import h5py
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -26,6 +25,7 @@ from decar.figures.structure_and_cloud import (
     read_cloud,
 )  # fmt: skip
 from decar.figures.style import PAGE, SKY, new_figure, panel_letter
+from decar.interpret.voxel_map import read_map
 from decar.units import ANGSTROM_PER_BOHR
 
 PIXELS = 45.0  # pixels per angstrom of the image: two panels share the page
@@ -43,20 +43,18 @@ class Map:
     atoms: list[float]
 
 
-def read_map(sources: Sources, key: str) -> Map | None:
+def smoothed_map(sources: Sources, key: str) -> Map | None:
     """Return the map of the example, None when the example was not looked at."""
     path = sources.attribution / "example.h5"
-    if not path.exists():
+    stored = read_map(path) if path.exists() else None
+    if stored is None or stored.key != key:
         return None
-    with h5py.File(path, "r") as file:
-        if file.attrs["key"] != key:
-            return None
-        values = np.asarray(file["attribution"][()], dtype=np.float64)
-        origin = np.asarray(file.attrs["origin_bohr"]) * ANGSTROM_PER_BOHR
-        spacing = float(file.attrs["spacing_bohr"]) * ANGSTROM_PER_BOHR
+    origin = stored.origin_bohr * ANGSTROM_PER_BOHR
+    spacing = stored.spacing_bohr * ANGSTROM_PER_BOHR
     table = heavy_atoms(sources, METHOD)
     atoms = table.loc[table["key"] == key].sort_values("atom")["attribution"]
-    return Map(gaussian_filter(values / spacing**3, SMOOTHING / spacing), origin, spacing, [float(a) for a in atoms])
+    density = gaussian_filter(stored.values.astype(np.float64) / spacing**3, SMOOTHING / spacing)
+    return Map(density, origin, spacing, [float(a) for a in atoms])
 
 
 def values_at(found: Map, points: Floats) -> Floats:
@@ -106,7 +104,7 @@ def _draw_surface(axes: Axes, cloud: Cloud, skin: Mesh, rotation: Floats) -> Non
 def build(study: Study, sources: Sources) -> Drawing:
     """Draw the attribution of the study's example, or say why there is none."""
     row, cloud = example_row(study, sources), read_cloud(study, sources)
-    found = read_map(sources, str(row["key"])) if cloud is not None else None
+    found = smoothed_map(sources, str(row["key"])) if cloud is not None else None
     if cloud is None or found is None:
         smiles = row["smiles"] if isinstance(row["smiles"], str) else ""
         reason = "no attribution" if cloud is not None else "the molecule failed, or its density is not computed"

@@ -7,7 +7,7 @@
     kernel_profiles.parquet   radial profiles of the kernels' receptive fields, trained and untrained (kernel_shape.py)
     kernel_shapes.parquet     their symmetry
     kernel_gallery.parquet    the molecules and atoms that excite each kernel most (gallery.py)
-    example.h5                integrated gradients of the figures' example, voxel by voxel, mean over rotations
+    example.h5                integrated gradients of the figures' example, mean over rotations (voxel_map.py)
 
 Networks: those of all folds, the untrained one, and with `interpret.permuted_control` the one of permuted labels. The
 molecules are the figures' example, then both classes in turn, in order of key.
@@ -19,13 +19,11 @@ from functools import cached_property
 from itertools import chain, zip_longest
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from decar.atomic import atomic_path
 from decar.config import Study
 from decar.dataset.normalise import Normalisation
 from decar.dataset.rotations import IDENTITY, SIX, Rotation
@@ -44,6 +42,7 @@ from decar.interpret.groups import group_of_atoms, heavy_atom_of
 from decar.interpret.kernel_shape import kernel_tables
 from decar.interpret.receptive import field_match, linear_stack
 from decar.interpret.run import ROTATIONS, padded
+from decar.interpret.voxel_map import write_map
 from decar.models.package import load_published
 from decar.models.published import PublishedNetwork
 from decar.receipt import read_table, write_table
@@ -210,11 +209,7 @@ def _write_example(path: Path, study: Study, member: Member, molecule: Molecule)
         subject = _subject(voxels, molecule.cells, rotation)
         values = attribute(member.network, subject, "integrated_gradients", study.attribution.num_steps)
         maps.append(Rotation.from_matrix(rotation.matrix.T).apply(values))
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        file.create_dataset("attribution", data=np.mean(maps, axis=0, dtype=np.float64).astype(np.float32))
-        file.attrs["key"] = molecule.key
-        file.attrs["origin_bohr"] = molecule.grid.origin_bohr
-        file.attrs["spacing_bohr"] = molecule.grid.spacing_bohr
+    write_map(path, molecule.key, np.mean(maps, axis=0, dtype=np.float64), molecule.grid)
 
 
 def _kernels(study: Study, places: Places, members: Sequence[Member], output: Path) -> None:
