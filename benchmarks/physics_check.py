@@ -18,15 +18,15 @@ from typing import Any
 import h5py
 import numpy as np
 from benchmarks.parity import MOLECULES, geometry
+from benchmarks.tastants import tastant
 from tests.quantum import falsify
 
 from decar.atomic import write_text
 from decar.config import QuantumSettings
 from decar.provenance import provenance
-from decar.quantum.backend import System, get_backend
+from decar.quantum.backend import get_backend
 from decar.quantum.level import Level
 from decar.quantum.physics_check import COMMUTATOR_HARTREE, PhysicsCheck, check_physics
-from decar.quantum.pyscf_mole import build_mole, extract_basis
 from decar.quantum.record_checks import check_wavefunction
 from decar.quantum.wavefunction import Wavefunction
 from decar.threads import limit_threads
@@ -51,23 +51,8 @@ def from_tastants(path: Path, known: set[str]) -> Iterator[tuple[str, Wavefuncti
     """Yield every eighth wavefunction of the file."""
     with h5py.File(path) as file:
         for name in sorted(file)[::8]:
-            if name in known:
-                continue
-            group, stated = file[name], file[name].attrs
-            settings = STUDY.model_copy(
-                update={"quadrature_level": int(stated["grid_level"]), "convergence_hartree": float(stated["conv_tol"])}
-            )
-            level, numbers = Level.from_settings(settings), group["atomic_numbers"][()].astype(np.int32)
-            system = System(numbers, group["geometry_bohr"][()].astype(np.float64), int(stated["charge"]), 1)
-            orbitals = group["mo_occupied"][()].astype(np.float64)
-            number = orbitals.shape[1]
-            yield name, Wavefunction(
-                numbers, numbers.astype(np.float64), system.geometry_bohr,
-                extract_basis(build_mole(system, level, 4000)), orbitals, np.full(number, 2.0),
-                group["mo_energy"][()][:number].astype(np.float64), None, None, None, system.charge, 1,
-                float(stated["energy_hartree"]), np.asarray(stated["dipole_debye"]) / 2.541746473, level.to_metadata(),
-                {},
-            )  # fmt: skip
+            if name not in known:
+                yield name, tastant(file[name])
 
 
 def row(kind: str, name: str, record: Wavefunction) -> dict[str, Any]:
