@@ -159,8 +159,10 @@ class DatasetSettings(Section):
 class ModelSettings(Section):
     """One network: which fields it sees and how large it is."""
 
-    architecture: Literal["published"] = Field(
-        "published", description="`published`: three convolution + pooling layers (arXiv 2305.17958)."
+    architecture: Literal["published", "residual"] = Field(
+        "published",
+        description="`published`: three convolution + pooling layers (arXiv 2305.17958), the one that `interpret` "
+        "explains. `residual`: with a path around each layer. See docs/networks.md.",
     )
     fields: tuple[str, ...] = Field(("electron_density",), min_length=1, description="Input channels.")
     channels: tuple[Count, ...] = Field((8, 16, 32), min_length=1, description="Kernels of each convolution layer.")
@@ -366,6 +368,12 @@ class Study(Section):
         if self.interpret.model not in self.training.models:
             raise ValueError(
                 f"interpret.model is {self.interpret.model!r}, but training.models has {sorted(self.training.models)}"
+            )
+        explained = self.training.models[self.interpret.model].architecture
+        if explained != "published":
+            raise ValueError(
+                f"interpret.model {self.interpret.model!r} is of architecture {explained!r}, but only the kernels of a "
+                "`published` one can be correlated with fields: name such a model there"
             )
         control = self.interpret.permuted_control
         if control is not None and control not in self.training.models:

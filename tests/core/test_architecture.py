@@ -53,6 +53,7 @@ STAGE_CODE = {
         "models/published.py",
         "models/network.py",
         "models/build.py",
+        "models/residual.py",
         "dataset/normalise.py",
         "dataset/statistics.py",
         "dataset/rotations.py",

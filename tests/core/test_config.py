@@ -54,6 +54,12 @@ def test_model_may_not_see_a_field_that_is_not_computed(data: dict) -> None:
         parse_study(data)
 
 
+def test_a_network_without_kernels_to_correlate_is_not_explained(data: dict) -> None:
+    data["training"]["models"]["decar"]["architecture"] = "residual"
+    with pytest.raises(ConfigError, match=r"interpret\.model 'decar' is of architecture 'residual'"):
+        parse_study(data)
+
+
 def test_control_of_permuted_labels_is_the_explained_network_but_for_them(data: dict) -> None:
     own = data["training"]["models"]["decar"]
     data["training"]["models"]["control"] = {**own, "role": "control", "permuted_labels": True}

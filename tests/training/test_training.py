@@ -44,7 +44,7 @@ def run(*arguments: object, processes: int = 0) -> subprocess.CompletedProcess[s
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)] if processes else []
     return subprocess.run(
         [sys.executable, *launcher, str(SCRIPT), *map(str, arguments)], capture_output=True, text=True, timeout=200,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, check=False,
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "OMP_NUM_THREADS": "1"}, check=False,
     )  # fmt: skip
 
 
@@ -98,6 +98,19 @@ def test_learns_a_shape_and_writes_everything(tmp_path: Path, data: tuple[Path, 
     train(study, *data, "density", "random", 0, tmp_path / "job", messages.append)
     assert len(messages) == 25
     assert before == {name: (tmp_path / "job" / name).read_bytes() for name in before}
+
+
+@pytest.mark.parametrize("architecture", ["residual"])
+def test_other_networks_learn_too(tmp_path: Path, data: tuple[Path, Path], architecture: str) -> None:
+    small = {"channels": [4, 6, 8], "kernel_size": 3, "hidden": 8, "dropout": 0}
+    models = {"density": small, "other": {**small, "architecture": architecture}}
+    study = make_study(tmp_path, models=models, max_epochs=20, patience=20, learning_rate=1e-2)
+    train(study, *data, "other", "random", 0, tmp_path / "job")
+    log = pd.read_csv(tmp_path / "job" / "metrics.csv")
+    assert log["train_loss"].iloc[-1] < 0.8 * log["train_loss"].iloc[0] < 0.8, log[["train_loss", "val_loss"]]
+    network, _ = load_package(tmp_path / "job" / "model")
+    assert network.settings.architecture == architecture
+    assert list(log.filter(like="gradient_norm_")) == [f"gradient_norm_{name}" for name in network.parts()]
 
 
 def test_killed_training_goes_on_as_if_uninterrupted(tmp_path: Path, data: tuple[Path, Path]) -> None:

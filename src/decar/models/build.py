@@ -3,8 +3,11 @@
 from decar.config import ModelSettings
 from decar.models.network import Network
 from decar.models.published import PublishedNetwork
+from decar.models.residual import ResidualNetwork
 
 
 def build_network(settings: ModelSettings, spacing_bohr: float, num_inputs: int, num_outputs: int = 1) -> Network:
     """Return the network that `settings.architecture` names, with weights still to be drawn or loaded."""
+    if settings.architecture == "residual":
+        return ResidualNetwork(settings, spacing_bohr, num_inputs, num_outputs)
     return PublishedNetwork(settings, spacing_bohr, num_inputs, num_outputs)

@@ -1,11 +1,15 @@
 """What training, package, explanation and figures may ask of a network, whatever its architecture."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from decar.config import ModelSettings
+
+OUTPUT_SCALE = 0.1  # of the first weights of the output: a network that knows nothing says little
 
 
 class Network(nn.Module, ABC):
@@ -26,9 +30,20 @@ class Network(nn.Module, ABC):
     def total_stride(self) -> int:
         """Return the edge of an output voxel in input voxels. Boxes are padded to multiples of it."""
 
-    @abstractmethod
     def initialise(self, seed: int) -> None:
-        """Draw the weights anew from a generator of this seed."""
+        """Draw the weights anew (He, doi 10.1109/ICCV.2015.123) from a generator of this seed; biases are zero.
+
+        Those of the last part, the output, are OUTPUT_SCALE of that: the first predictions are close to 1/2.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        output = list(self.parts().values())[-1]
+        with torch.no_grad():
+            for module in self.modules():
+                if isinstance(module, nn.Conv3d | nn.Linear):
+                    gain = math.sqrt(2.0 / module.weight[0].numel()) * (OUTPUT_SCALE if module is output else 1.0)
+                    module.weight.copy_(torch.randn(module.weight.shape, generator=generator) * gain)
+                    if module.bias is not None:
+                        module.bias.zero_()
 
     @abstractmethod
     def forward(self, x: Tensor, mask: Tensor, keep: Tensor | None = None) -> Tensor:

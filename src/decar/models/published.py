@@ -13,7 +13,6 @@ The network is not invariant under rotation: it learns that from rotated samples
 whole multiples of the total stride, up to what the faces of the box cut off.
 """
 
-import math
 from itertools import pairwise
 from typing import cast
 
@@ -87,17 +86,6 @@ class PublishedNetwork(Network):
         self.output = nn.Linear(settings.hidden, num_outputs)
         # The voxels of one site lie together: twice as fast on CPU, and what tensor cores want.
         self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-
-    def initialise(self, seed: int) -> None:
-        """Draw the weights anew (He, doi 10.1109/ICCV.2015.123) from a generator of this seed; biases are zero."""
-        generator = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            for module in self.modules():
-                if isinstance(module, nn.Conv3d | nn.Linear):
-                    fan_in = module.weight[0].numel()
-                    drawn = torch.randn(module.weight.shape, generator=generator) * math.sqrt(2.0 / fan_in)
-                    module.weight.copy_(drawn)
-                    module.bias.zero_()  # type: ignore[union-attr]
 
     @property
     def num_layers(self) -> int:
