@@ -85,6 +85,9 @@ class QuantumSettings(Section):
     """The level of theory of the wavefunction, and the engine that computes it."""
 
     backend: Literal["pyscf", "psi4"] = Field("pyscf", description="Quantum-chemistry engine.")
+    device: Literal["cpu", "cuda"] = Field(
+        "cpu", description="Where PySCF's SCF runs; `cuda` needs GPU4PySCF. Decides no number beyond rounding."
+    )
     psi4_command: str | None = Field(
         None, description="Program that runs Psi4, or null for the `psi4` on PATH; decides no number."
     )

@@ -29,7 +29,7 @@ STAGE_VERSION = {
 }
 
 # Settings of an engine that decide no number.
-WHERE_AND_HOW_LONG = {"psi4_command", "scratch", "time_limit_minutes"}
+WHERE_AND_HOW_LONG = {"device", "psi4_command", "scratch", "time_limit_minutes"}
 
 
 def digest(value: object) -> str:

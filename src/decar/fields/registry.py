@@ -103,7 +103,7 @@ _FIELDS = (
     ),
     Field(
         "kinetic_energy_density", "kinetic-energy density", r"\tau", "hartree/bohr^3", 1, "even",
-        ALL_ELECTRON, "10.1002/qua.989", formulas.kinetic_energy_density, 1,
+        ALL_ELECTRON, "10.1103/PhysRevLett.91.146401", formulas.kinetic_energy_density, 1,
     ),
     Field(
         "electron_localisation", "electron localisation function", r"\mathrm{ELF}", "1", 1, "even",
@@ -142,13 +142,13 @@ _FIELDS = (
     ),
     Field(
         "electrostatic_potential", "electrostatic potential", "V", "hartree/e", 1, "even",
-        POINT_NUCLEI, "10.1021/cr00012a010",
+        POINT_NUCLEI, "10.1002/wcms.19",
         evaluate=lambda scene: scene.electrostatics[:1],
         exact=lambda wavefunction, points: exact_potential(wavefunction, points)[None],
     ),
     Field(
         "electric_field", "electric field", "E", "hartree/(e bohr)", 3, "odd",
-        POINT_NUCLEI, "10.1021/cr00012a010", evaluate=lambda scene: -scene.electrostatics[1:],
+        POINT_NUCLEI, "10.1002/wcms.19", evaluate=lambda scene: -scene.electrostatics[1:],
         exact=exact_electric_field,
     ),
 )  # fmt: skip

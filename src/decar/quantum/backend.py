@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from decar.config import QuantumSettings
-from decar.errors import BackendUnavailableError, InputMoleculeError
+from decar.errors import BackendUnavailableError, ConfigError, InputMoleculeError
 from decar.quantum.level import Level
 from decar.quantum.wavefunction import Floats, Integers, Wavefunction
 
@@ -97,6 +97,11 @@ def check_quantum(settings: QuantumSettings) -> None:
     """Raise ConfigError where the level of a study does not exist, or its engine cannot obey it; runs no engine."""
     level = Level.from_settings(settings)
     if settings.backend == "psi4":
+        if settings.device == "cuda":
+            raise ConfigError(
+                "Psi4 runs on the processor only", where="quantum.device", seen="cuda", expected="cpu",
+                remedy="set quantum.device: cpu, or quantum.backend: pyscf",
+            )  # fmt: skip
         from decar.quantum.psi4_job import check_level  # noqa: PLC0415 - an engine is imported only when asked for
 
         check_level(level)
@@ -116,7 +121,7 @@ def get_backend(settings: QuantumSettings, num_threads: int = 1) -> Backend:
     else:
         from decar.quantum.pyscf_backend import PyscfBackend  # noqa: PLC0415
 
-        backend = PyscfBackend(num_threads)
+        backend = PyscfBackend(num_threads, device=settings.device)
     reason = backend.availability()
     if reason is not None:
         raise BackendUnavailableError(f"{backend.name} cannot run", seen=reason)

@@ -23,29 +23,41 @@ class PyscfBackend:
 
     num_threads: int = 1
     max_memory_mb: int = 4000
+    device: str = "cpu"  # or "cuda": the cycles of the SCF run there (pyscf_gpu.py)
     name: str = "pyscf"
 
     def availability(self) -> str | None:
-        """Return None, or the line that installs PySCF."""
-        return None if find_spec("pyscf") else "PySCF is not installed: pip install pyscf"
+        """Return None, or the line that installs PySCF, or what its device lacks."""
+        if not find_spec("pyscf"):
+            return "PySCF is not installed: pip install pyscf"
+        if self.device == "cuda":
+            from decar.quantum import pyscf_gpu  # noqa: PLC0415 - an engine is imported when first used
+
+            return pyscf_gpu.availability()
+        return None
 
     def version(self) -> dict[str, str]:
         """Return the versions of PySCF and libxc."""
         from decar.quantum.pyscf_library import dft  # noqa: PLC0415 - an engine is imported when first used
 
-        return {"pyscf": package_versions("pyscf")["pyscf"], "libxc": str(dft.libxc.__version__)}
+        versions = {"pyscf": package_versions("pyscf")["pyscf"], "libxc": str(dft.libxc.__version__)}
+        if self.device == "cuda":
+            import gpu4pyscf  # noqa: PLC0415 - only where it is asked for
+
+            versions["gpu4pyscf"] = str(gpu4pyscf.__version__)
+        return versions
 
     def energy_and_gradient(self, system: System, level: Level) -> tuple[float, Floats]:
         """See `Backend`."""
         with self._running() as engine:
-            mf = engine.solve(system, level, self.max_memory_mb).mf
+            mf = engine.solve(system, level, self.max_memory_mb, self.device).mf
             gradient = mf.nuc_grad_method().kernel()
             return float(mf.e_tot), np.asarray(gradient, dtype=np.float64)
 
     def single_point(self, system: System, level: Level) -> Wavefunction:
         """See `Backend`."""
         with self._running() as engine:
-            wavefunction: Wavefunction = engine.wavefunction(system, level, self.max_memory_mb)
+            wavefunction: Wavefunction = engine.wavefunction(system, level, self.max_memory_mb, self.device)
             return wavefunction
 
     @contextmanager

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from decar.errors import ConfigError
+from decar.quantum import pyscf_gpu
 from decar.quantum.backend import System
 from decar.quantum.level import Level
 from decar.quantum.pyscf_library import dft, scf
@@ -15,7 +16,7 @@ from decar.quantum.scf_rescue import solve as climb
 from decar.quantum.wavefunction import Floats, Wavefunction, kept_orbitals
 
 
-def solve(system: System, level: Level, max_memory_mb: int) -> Solution:
+def solve(system: System, level: Level, max_memory_mb: int, device: str = "cpu") -> Solution:
     """Return the converged PySCF mean-field object and how it was reached."""
     mole = build_mole(system, level, max_memory_mb)
     fitting = mean_field(mole, level)  # its fitted integrals serve every attempt
@@ -26,6 +27,8 @@ def solve(system: System, level: Level, max_memory_mb: int) -> Solution:
             mf.with_df = fitting.with_df
         return mf
 
+    if device == "cuda":
+        return climb(make, level.quadrature_level, pyscf_gpu.converge)
     return climb(make, level.quadrature_level)
 
 
@@ -66,9 +69,9 @@ def known_functional(functional: str) -> str:
     return functional
 
 
-def wavefunction(system: System, level: Level, max_memory_mb: int) -> Wavefunction:
+def wavefunction(system: System, level: Level, max_memory_mb: int, device: str = "cpu") -> Wavefunction:
     """Return the wavefunction of a single point with its quality figures."""
-    return wavefunction_of(solve(system, level, max_memory_mb), system, level)
+    return wavefunction_of(solve(system, level, max_memory_mb, device), system, level)
 
 
 def wavefunction_of(solution: Solution, system: System, level: Level) -> Wavefunction:

@@ -37,6 +37,8 @@ LADDER = (
     Rung("second order", "previous", is_second_order=True),
 )
 DAMPED_CYCLES = 10
+# Runs an SCF from a density on a quadrature level; returns cycles and, where it was taken, the electron count.
+Converge = Callable[[Any, Any, int], tuple[int, float | None]]
 STATE = ("converged", "e_tot", "mo_energy", "mo_coeff", "mo_occ")  # of a mean-field object
 
 
@@ -51,8 +53,8 @@ class Solution:
     is_stable_to_spin: bool | None = None  # a restricted one, against becoming unrestricted; None: not analysed
 
 
-def solve(make: Callable[[], Any], quadrature_level: int) -> Solution:
-    """Climb the ladder until an SCF converges; `make` returns a fresh mean-field object.
+def solve(make: Callable[[], Any], quadrature_level: int, converge: Converge = converge) -> Solution:
+    """Climb the ladder until an SCF converges; `make` returns a fresh mean-field object, `converge` runs it.
 
     Raises ConvergenceError (`scf_not_converged`) after the last rung.
     """
@@ -61,7 +63,7 @@ def solve(make: Callable[[], Any], quadrature_level: int) -> Solution:
     for rung in LADDER:
         density = mf.make_rdm1() if rung.guess == "previous" and _has_orbitals(mf) else None
         mf = make()
-        attempt, count = _climb(mf, rung, density, quadrature_level)
+        attempt, count = _climb(mf, rung, density, quadrature_level, converge)
         attempts.append(attempt)
         if mf.converged:
             solution = Solution(mf, attempts, count)
@@ -82,7 +84,9 @@ def _has_orbitals(mf: Any) -> bool:
     return mf is not None and mf.mo_coeff is not None and bool(np.isfinite(mf.mo_coeff).all())
 
 
-def _climb(mf: Any, rung: Rung, density: Any, quadrature_level: int) -> tuple[dict[str, Any], float | None]:
+def _climb(
+    mf: Any, rung: Rung, density: Any, quadrature_level: int, converge: Converge = converge
+) -> tuple[dict[str, Any], float | None]:
     """Run one attempt and describe it; return also the electron count where it was taken."""
     if rung.guess != "previous":
         mf.init_guess = rung.guess
