@@ -10,6 +10,7 @@ from rich.console import Console
 from decar import __version__
 from decar.cli_estimate import app as estimating
 from decar.cli_launch import app as launching
+from decar.cli_predict import app as predicting
 from decar.cli_records import app as records
 from decar.cli_steps import app as steps
 from decar.cli_store import app as stores
@@ -25,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (studies, estimating, records, stores, steps, launching):
+for part in (studies, estimating, records, stores, steps, launching, predicting):
     app.registered_commands.extend(part.registered_commands)
 
 

@@ -309,7 +309,7 @@ class WorkflowSettings(Section):
 
 
 class ContributionSettings(Section):
-    """Who gives the records away, and on what terms: kept in every wavefunction record, deciding no number."""
+    """Who gives records and models away, and on what terms: kept in every one of them, deciding no number."""
 
     contributor: str | None = Field(None, description="Name or ORCID of who computed the records, or null.")
     licence: str | None = Field(None, description="SPDX identifier of their licence (such as CC-BY-4.0), or null.")

@@ -12,7 +12,7 @@ import pytest
 
 ORDER = (
     "molecules", "quantum", "fields", "exchange", "dataset", "models", "training", "baselines", "evaluate", "interpret",
-    "planning", "figures",
+    "planning", "predict", "figures",
 )  # fmt: skip
 # The modules whose code decides the numbers of a stage.
 STAGE_CODE = {

@@ -19,7 +19,7 @@ from decar.record import read_record, write_record
 STEPS = ("molecules", "conformers", "optimise", "wavefunction", "fields", "shards", "train", "evaluate", "interpret")
 TOOLS = (
     "doctor", "config", "import", "plan", "summary", "show", "export", "verify", "merge",
-    "bundle", "gc", "forget-failed",
+    "bundle", "gc", "forget-failed", "predict",
 )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from decar.interpret.kernel_shape import kernel_tables
 from decar.interpret.voxel_map import write_map
 from decar.models.package import save_package
 from decar.models.published import PublishedNetwork
+from decar.models.task import Task
 from decar.record import Place, Record, read_record, write_record
 from decar.stages import digest
 from decar.store import Store
@@ -332,6 +333,7 @@ def _write_package(study: Study, sources: Sources) -> None:
     metadata = {
         "name": "electron_cloud", "fields": ["electron_density"], "normalisation": {}, "level": {}, "property": "sweet",
         "spacing_bohr": 0.4 / ANGSTROM_PER_BOHR, "dataset_hash": "0", "metrics": {}, "licence": None, "lineage": [],
+        "contributor": None, "chemistry": {}, "tasks": [Task("sweet").to_json()],
     }  # fmt: skip
     save_package(sources.models[0] / "model", network, metadata)
 

@@ -9,6 +9,7 @@ from decar.dataset.shards import read_manifest, write_shard
 from decar.interpret.run import interpret, over_conformers, padded
 from decar.models.package import save_package
 from decar.models.published import PublishedNetwork
+from decar.models.task import Task
 from decar.receipt import read_table, write_table
 from decar.record import Record
 
@@ -62,7 +63,7 @@ def build(folder, boxes):
     save_package(folder / "job" / "model", network, {
         "name": "decar", "fields": [FIELD], "normalisation": normalisation.to_json(), "spacing_bohr": SPACING,
         "level": {"method": "b3lyp"}, "property": PROPERTY, "dataset_hash": "0", "metrics": {}, "licence": None,
-        "lineage": [],
+        "lineage": [], "contributor": None, "chemistry": {}, "tasks": [Task(PROPERTY).to_json()],
     })  # fmt: skip
     return folder / "dataset", folder / "shards", folder / "job"
 

@@ -9,6 +9,7 @@ from decar.config import ModelSettings
 from decar.errors import DataFormatError
 from decar.models.package import REQUIRED, load_package, save_package
 from decar.models.published import MaskedNorm, PublishedNetwork
+from decar.models.task import Task
 
 SPACING = 0.66
 
@@ -145,7 +146,7 @@ def metadata() -> dict[str, object]:
     given: dict[str, object] = dict.fromkeys(REQUIRED, "x")
     return given | {
         "spacing_bohr": SPACING, "metrics": {"val_loss": 0.5, "test_auroc": None}, "lineage": [], "licence": None,
-        "level": {"method": "b3lyp"}, "fields": ["electron_density"],
+        "level": {"method": "b3lyp"}, "fields": ["electron_density"], "tasks": [Task("sweet").to_json()],
     }  # fmt: skip
 
 
@@ -177,7 +178,7 @@ def test_incomplete_or_damaged_package_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataFormatError, match="hash"):
         load_package(tmp_path / "model")
     config = tmp_path / "model" / "config.json"
-    config.write_text(config.read_text().replace('"format_version": 1', '"format_version": 2'))
+    config.write_text(config.read_text().replace('"format_version": 2', '"format_version": 3'))
     with pytest.raises(DataFormatError, match="unknown format"):
         load_package(tmp_path / "model")
     with pytest.raises(DataFormatError, match="cannot be read"):

@@ -54,9 +54,26 @@ class Network(nn.Module, ABC):
         random numbers and is the same in training and in use.
         """
 
+    def outputs_and_activities(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return forward(x, mask) and what the last of its parts was given, [batch, hidden]: a molecule's coordinates.
+
+        For a network that is not in training.
+        """
+        given: list[Tensor] = []
+        last = list(self.parts().values())[-1]
+        handle = last.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+        try:
+            outputs = self(x, mask)
+        finally:
+            handle.remove()
+        return outputs, given[0].flatten(1)
+
     @abstractmethod
     def parts(self) -> Mapping[str, nn.Module]:
-        """Return the parts that hold all weights, by name, from input to output: gradient norms go by them."""
+        """Return the parts that hold all weights, by name, from input to output: gradient norms go by them.
+
+        The last one makes the outputs from the last hidden layer.
+        """
 
     @abstractmethod
     def describe(self) -> list[dict[str, object]]:

@@ -1,37 +1,42 @@
 """The package: a trained network as a folder that another group can load, check and go on from.
 
 `weights.safetensors` (tensors only, no code), `config.json` (settings of the network and everything needed to feed it:
-fields, spacing, normalisation, level of theory; and where it comes from: dataset, metrics, licence, lineage), `card.md`
-(the same for people). The folder appears whole or not at all.
+fields, spacing, normalisation, level of theory, chemistry; what it predicts; and where it comes from: dataset, metrics,
+contributor, licence, lineage), `domain.safetensors` (where it may be believed: ECFP4 bits and hidden activities of the
+training molecules), `card.md` (the same for people). The folder appears whole or not at all.
 """
 
 import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
 from safetensors.torch import load, save
 
 from decar.config import ModelSettings
 from decar.errors import ConfigError, DataFormatError
 from decar.models.build import build_network
+from decar.models.domain import SHARE, Domain
 from decar.models.network import Network
 from decar.models.published import PublishedNetwork
+from decar.models.task import Task
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 # What a user of the network cannot do without.
 REQUIRED = (
-    "name", "fields", "normalisation", "spacing_bohr", "level", "property", "dataset_hash", "metrics", "licence",
-    "lineage",
+    "name", "fields", "normalisation", "spacing_bohr", "level", "chemistry", "property", "tasks", "dataset_hash",
+    "metrics", "contributor", "licence", "lineage",
 )  # fmt: skip
 
 
-def save_package(folder: Path, network: Network, metadata: Mapping[str, Any]) -> None:
+def save_package(folder: Path, network: Network, metadata: Mapping[str, Any], domain: Domain | None = None) -> None:
     """Write the package, in place of an older one. Raises ValueError when the metadata lack an entry of REQUIRED."""
     missing = [name for name in REQUIRED if name not in metadata]
     if missing:
@@ -45,11 +50,14 @@ def save_package(folder: Path, network: Network, metadata: Mapping[str, Any]) ->
         "num_inputs": network.num_inputs,
         "num_outputs": network.num_outputs,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        "domain": domain.to_json() if domain else None,
     }
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=".part", dir=folder.parent))
     try:
         (temporary / "weights.safetensors").write_bytes(weights)
+        if domain:
+            (temporary / "domain.safetensors").write_bytes(save_arrays(domain.to_tensors()))
         text = json.dumps(config, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         (temporary / "config.json").write_text(text + "\n", encoding="utf-8")
         (temporary / "card.md").write_text(_card(network, config), encoding="utf-8")
@@ -93,6 +101,18 @@ def load_package(folder: Path) -> tuple[Network, dict[str, Any]]:
     return network.eval(), config
 
 
+def load_domain(folder: Path, config: Mapping[str, Any]) -> Domain | None:
+    """Return the applicability domain of a package, None where it has none; errors as of `load_package`."""
+    if config["domain"] is None:
+        return None
+    path = folder / "domain.safetensors"
+    try:
+        tensors = load_arrays(path.read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise DataFormatError("the applicability domain cannot be read", where=path, seen=str(error)) from error
+    return Domain.restore(tensors, config["domain"])
+
+
 def load_published(folder: Path) -> tuple[PublishedNetwork, dict[str, Any]]:
     """Return what `load_package` does, for what needs kernels of the published network's form.
 
@@ -108,22 +128,50 @@ def load_published(folder: Path) -> tuple[PublishedNetwork, dict[str, Any]]:
 
 def _card(network: Network, config: Mapping[str, Any]) -> str:
     """Return the model card, Markdown."""
-    lines = [f"# {config['name']}", "", f"Predicts `{config['property']}` from {', '.join(config['fields'])}.", ""]
-    lines += ["| what | value |", "|---|---|"]
+    tasks = [Task.from_json(entry) for entry in config["tasks"]]
+    properties = ", ".join(f"`{task.name}`" for task in tasks)
+    lines = [f"# {config['name']}", "", f"Predicts {properties} from {', '.join(config['fields'])}.", ""]
+    lines += ["```", f"decar predict {config['name']}/ molecules.csv --output predictions.csv", "```", ""]
     level = ", ".join(f"{name} {value}" for name, value in config["level"].items())
-    for name, value in (
+    lines += _table(("what", "value"), [
         ("architecture", network.settings.architecture),
         ("role", network.settings.role),
         ("voxel spacing", f"{config['spacing_bohr']:.6f} bohr"),
         ("level of theory", level),
         ("symmetry", network.symmetry),
         ("dataset", config["dataset_hash"]),
+        ("contributor", config["contributor"] or "not stated"),
         ("licence", config["licence"] or "not stated"),
-        ("made from", ", ".join(config["lineage"]) or "random weights"),
-    ):
-        lines.append(f"| {name} | {value} |")
-    lines += ["", "## Figures", "", "| figure | value |", "|---|---|"]
-    lines += [f"| {name} | {value:.4g} |" for name, value in config["metrics"].items() if value is not None]
-    lines += ["", "## Layers", "", "| layer | weights | parameters |", "|---|---|---|"]
-    lines += [f"| {row['layer']} | {row['shape']} | {row['parameters']} |" for row in network.describe()]
+        ("made from", "; ".join(_ancestor(entry) for entry in config["lineage"]) or "random weights"),
+        ("weights (SHA-256)", config["weights_sha256"]),
+    ])  # fmt: skip
+    lines += ["", "## Properties", ""]
+    lines += _table(("property", "kind", "unit"), [(task.name, task.kind, task.unit or "") for task in tasks])
+    lines += ["", "## Where it may be believed", "", _domain_text(config["domain"]), "", "## Figures", ""]
+    figures = [(name, f"{value:.4g}") for name, value in config["metrics"].items() if value is not None]
+    lines += _table(("figure", "value"), figures)
+    lines += ["", "## Layers", ""]
+    layers = [(row["layer"], row["shape"], row["parameters"]) for row in network.describe()]
+    lines += _table(("layer", "weights", "parameters"), layers)
     return "\n".join(lines) + "\n"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    cells = [head, ["---"] * len(head), *rows]
+    return [f"| {' | '.join(map(str, row))} |" for row in cells]
+
+
+def _ancestor(entry: Mapping[str, Any]) -> str:
+    return f"{entry['name']} ({entry['weights_sha256'][:16]}), {entry['change']}"
+
+
+def _domain_text(domain: Mapping[str, Any] | None) -> str:
+    if domain is None:
+        return "Not stated: the package has no training molecules with it."
+    return (
+        f"A molecule is inside where its ECFP4 Tanimoto similarity to the nearest of the {domain['num_training']}"
+        f" training molecules is at least {domain['similarity']:.3f}, and its distance to the nearest one in the last"
+        f" hidden layer at most {domain['distance']:.3f}: what {SHARE:.0%} of the {domain['num_validation']} validation"
+        " molecules meet in each measure. The package holds the ECFP4 bits of the training molecules, not their"
+        " structures."
+    )

@@ -18,6 +18,7 @@ from decar.config import TrainingSettings
 from decar.dataset.samples import Batch
 from decar.models.network import Network
 from decar.stages import derive_seed
+from decar.training.domain import Activity, activities_of
 from decar.training.outcome import Outcome, gather, outcomes
 
 WARM_UP_SHARE = 0.05  # of max_epochs, in which the learning rate rises linearly
@@ -62,6 +63,9 @@ class FoldModule(LightningModule):
         self.evaluated: list[Outcome] = []
         self.gradient_norms: list[dict[str, float]] = []
         self._own: list[Outcome] = []
+        # What the last hidden layer said in the last validation, of this process's samples, where it is asked for.
+        self.keeps_activities = False
+        self.activities: list[Activity] = []
 
     def on_train_epoch_start(self) -> None:
         """Set the learning rate and forget the epoch before."""
@@ -92,11 +96,16 @@ class FoldModule(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Forget the validation before."""
-        self._own = []
+        self._own, self.activities = [], []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         """Note the logit of every sample."""
-        self._own += outcomes(batch, self.network(batch["voxels"], batch["mask"])[:, 0])
+        if self.keeps_activities:
+            logits, hidden = self.network.outputs_and_activities(batch["voxels"], batch["mask"])
+            self.activities += activities_of(batch, hidden)
+        else:
+            logits = self.network(batch["voxels"], batch["mask"])
+        self._own += outcomes(batch, logits[:, 0])
 
     def on_validation_epoch_end(self) -> None:
         """Gather from all processes."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,12 +33,17 @@ def outcomes(batch: Batch, logits: torch.Tensor) -> list[Outcome]:
 
 def gather(own: Sequence[Outcome], world_size: int) -> list[Outcome]:
     """Return the outcomes of all processes, each conformer once, sorted; the same list on each process."""
-    parts: list[Sequence[Outcome] | None] = [own]
+    unique = {(outcome.key, outcome.conformer): outcome for outcome in gathered(own, world_size)}
+    return [unique[name] for name in sorted(unique)]
+
+
+def gathered(own: Sequence[Any], world_size: int) -> list[Any]:
+    """Return what all processes have, in the order of the processes; the same list on each."""
+    parts: list[Sequence[Any] | None] = [own]
     if world_size > 1:
         parts = [None] * world_size
         torch.distributed.all_gather_object(parts, list(own))
-    unique = {(outcome.key, outcome.conformer): outcome for part in parts for outcome in part or ()}
-    return [unique[name] for name in sorted(unique)]
+    return [one for part in parts for one in part or ()]
 
 
 def weighted_loss(gathered: Iterable[Outcome], class_weights: tuple[float, float]) -> float:

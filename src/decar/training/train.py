@@ -16,6 +16,7 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 
+from decar.chemistry import chemistry_of
 from decar.config import ModelSettings, Study
 from decar.dataset.samples import label_column
 from decar.dataset.statistics import load_normalisation
@@ -23,6 +24,7 @@ from decar.dataset.torch_dataset import ShardDataset
 from decar.errors import BackendUnavailableError, ConfigError, DataFormatError
 from decar.models.build import build_network
 from decar.models.package import save_package
+from decar.models.task import Task
 from decar.provenance import provenance
 from decar.receipt import write_table
 from decar.stages import derive_seed, digest
@@ -38,8 +40,9 @@ from decar.training.callbacks import (
     logged_rows,
     read_checkpoint,
 )
+from decar.training.domain import domain_of
 from decar.training.module import FoldModule
-from decar.training.outcome import PREDICTION_COLUMNS, Outcome, auroc, per_molecule
+from decar.training.outcome import PREDICTION_COLUMNS, Outcome, auroc, gathered, per_molecule
 
 
 def train(
@@ -87,11 +90,14 @@ def train(
         )
         rows = _fit(trainer, module, loaders(training, validation), checkpoints, log, report)
         module.load_state_dict(read_checkpoint(checkpoints / BEST)["state_dict"])
+        module.keeps_activities = True
         trainer.validate(module, datamodule=loaders(None, everything), verbose=False)
+        activities = gathered(module.activities, world_size)
     if trainer.is_global_zero:
         predictions = _predictions(module.evaluated, everything, model_name, scheme, fold)
         metadata = _metadata(study, model_name, scheme, fold, everything, rows, module.evaluated)
-        save_package(output / "model", network, metadata)
+        domain = domain_of(dataset_folder, everything.rows, activities)
+        save_package(output / "model", network, metadata, domain)
         # Last: what follows waits for this file.
         write_table(output / "predictions.parquet", predictions)
     trainer.strategy.barrier()
@@ -242,14 +248,16 @@ def _metadata(
             **study.quantum.model_dump(mode="json"),
             "geometry": " + ".join(study.optimise.methods) or "as embedded",
         },
+        "chemistry": chemistry_of(study),
         "property": study.training.property,
+        "tasks": [Task(study.training.property).to_json()],
         "scheme": scheme,
         "fold": fold,
         "seed": study.seed,
         "training": study.training.model_dump(mode="json", exclude={"models"}),
         "dataset_hash": digest(content.to_numpy().tolist()),
         "metrics": {name: float(value) if math.isfinite(value) else None for name, value in figures.items()},
-        "licence": None,
+        **study.contribution.model_dump(),
         "lineage": [],
         "provenance": provenance("torch", "lightning", "numpy"),
     }
