@@ -51,7 +51,7 @@ def predict(
     far models, conformers and orientations disagree, `in_domain` whether the molecule is as near to the training
     molecules as their own validation molecules are. A row that cannot be used has `status` failed and a reason.
 
-    Try: `decar predict results/tastants/models/electron_cloud-*/ my.csv -o predictions.csv --processes 4`
+    Try: `decar predict results/tastants/models/decar-*/ my.csv -o predictions.csv --processes 4`
     """
     from decar.config_file import load_study
     from decar.errors import ConfigError

@@ -29,6 +29,8 @@ from decar.models.published import PublishedNetwork
 from decar.models.task import Task
 
 FORMAT_VERSION = 2
+# Version 1 lacks what `decar predict` needs: chemistry, tasks and domain.
+READABLE = (1, 2)
 # What a user of the network cannot do without.
 REQUIRED = (
     "name", "fields", "normalisation", "spacing_bohr", "level", "chemistry", "property", "tasks", "dataset_hash",
@@ -81,12 +83,12 @@ def load_package(folder: Path) -> tuple[Network, dict[str, Any]]:
         weights = (folder / "weights.safetensors").read_bytes()
     except (OSError, ValueError) as error:
         raise DataFormatError("the model package cannot be read", where=folder, seen=str(error)) from error
-    if config.get("format_version") != FORMAT_VERSION:
+    if config.get("format_version") not in READABLE:
         raise DataFormatError(
             "unknown format of a model package",
             where=folder,
             seen=config.get("format_version"),
-            expected=FORMAT_VERSION,
+            expected=READABLE,
         )
     if hashlib.sha256(weights).hexdigest() != config["weights_sha256"]:
         raise DataFormatError("the weights do not match their hash", where=folder / "weights.safetensors",

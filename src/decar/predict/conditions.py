@@ -7,11 +7,12 @@ from typing import Any
 
 from decar.chemistry import FORBIDDING, chemistry_of, differences
 from decar.config import Study
-from decar.errors import ConfigError
+from decar.errors import ConfigError, DataFormatError
 from decar.models.domain import Domain
 from decar.models.network import Network
 from decar.models.package import load_domain, load_package
 from decar.models.task import Task
+from decar.stages import WHERE_AND_HOW_LONG
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,12 @@ def load_members(folders: Sequence[Path]) -> list[Member]:
     for given in folders:
         folder = given / "model" if (given / "model" / "config.json").exists() else given
         network, config = load_package(folder)
+        if "chemistry" not in config:
+            raise DataFormatError(
+                "the package does not say how its molecules were computed", where=folder,
+                seen=f"format {config['format_version']}", expected="format 2 or later",
+                remedy="run its training job again: the finished network is only packed anew",
+            )  # fmt: skip
         tasks = tuple(Task.from_json(entry) for entry in config["tasks"])
         members.append(Member(folder, network, config, tasks, load_domain(folder, config)))
     first = members[0]
@@ -66,7 +73,7 @@ def conditions(
     conformers = dict(chemistry["conformers"])
     if num_conformers is not None:
         conformers |= {"num_kept": num_conformers, "num_ranked": max(num_conformers, conformers["num_ranked"])}
-    where = own.quantum.model_dump(include={"psi4_command", "scratch", "time_limit_minutes"}) if own else {}
+    where = own.quantum.model_dump(include=WHERE_AND_HOW_LONG) if own else {}
     name, model = members[0].tasks[0].name, "model"
     return Study.model_validate({
         "study": "prediction", "seed": chemistry["seed"],
