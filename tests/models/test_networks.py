@@ -77,7 +77,7 @@ def test_first_logits_are_small(architecture: str) -> None:
 def test_package_round_trip(tmp_path: Path, architecture: str) -> None:
     net, x = network(architecture).float(), cloud(16, 16, 16).float()
     metadata: dict[str, object] = dict.fromkeys(REQUIRED, "x")
-    metadata |= {"spacing_bohr": SPACING, "fields": ["x"], "level": {}, "metrics": {}, "lineage": []}
+    metadata |= {"spacing_bohr": SPACING, "fields": ["x"], "level": {}, "metrics": {}, "lineage": [], "tasks": []}
     save_package(tmp_path / "model", net, metadata)
     loaded, _ = load_package(tmp_path / "model")
     assert torch.equal(loaded(x, torch.ones_like(x)), net(x, torch.ones_like(x)))
