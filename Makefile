@@ -46,9 +46,10 @@ bench-fields: setup ## Time every field beside PySCF and Psi4: ten minutes.
 bench-scf: setup ## Wavefunctions a core-hour beside PySCF and Psi4: make bench-scf WAVEFUNCTIONS=file.h5
 	python benchmarks/scf.py $(WAVEFUNCTIONS) benchmarks/scf.json
 
-docs: setup ## Write config/README.md, config/schema.json and the tree of the README.
+docs: setup ## Write config/README.md, config/schema.json and the tree of the README; build the site into site/.
 	decar config --write config
 	python docs/tree.py
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 clean: ## Remove the environment and the caches; results stay.
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .snakemake

@@ -4,6 +4,8 @@ import importlib.util
 import re
 from pathlib import Path
 
+from tests.docs.commands import DOCUMENTS
+
 
 def test_tree_agrees_with_the_modules(root: Path) -> None:
     """`make docs` writes it."""
@@ -17,7 +19,7 @@ def test_tree_agrees_with_the_modules(root: Path) -> None:
 
 
 def test_links_and_pictures_lead_somewhere(root: Path) -> None:
-    for page in (root / "README.md", root / "examples" / "README.md", root / "docs" / "formats.md"):
+    for page in DOCUMENTS:
         targets = re.findall(r"\]\(([^)#]+)\)", page.read_text())
         missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
         assert missing == []
