@@ -227,11 +227,22 @@ def collect(plan: PlanFile) -> None:
 
 @app.command(rich_help_panel=PANEL)
 def figure(name: Annotated[str, typer.Argument(help="Name of the figure.")], plan: PlanFile) -> None:
-    """Draw one figure (SVG, PNG) from the tables of a study, and the receipt that names what it was drawn from."""
+    """Draw one figure (SVG, PDF, PNG) from the tables of a study, and the receipt that names what it was drawn from."""
     from decar.figures.build import build_figure
     from decar.planning.plan import load_plan
 
     build_figure(name, load_plan(plan))
+
+
+@app.command(rich_help_panel=PANEL)
+def manifest(plan: PlanFile) -> None:
+    """Write figures/manifest.json: the hashes of every figure and of what it was drawn from."""
+    from decar.figures.catalogue import figure_names
+    from decar.figures.manifest import write_manifest
+    from decar.planning.plan import load_plan
+
+    planned = load_plan(plan)
+    write_manifest(planned, figure_names(load_study(Path(planned.study))))
 
 
 @app.command(rich_help_panel=PANEL)

@@ -1,4 +1,4 @@
-"""Studies as a whole: `decar doctor`, `decar config`, `decar import`, `decar plan`, `decar summary`."""
+"""Studies as a whole: `decar doctor`, `config`, `import`, `plan`, `summary`, `figures`."""
 
 import shutil
 from pathlib import Path
@@ -111,3 +111,34 @@ def summary(study: StudyFile = Path("config.yaml")) -> None:
     report = Path(planned.folder) / "report.html"
     if report.exists():
         console.print(f"report: [bold]{report}[/]")
+
+
+@app.command(rich_help_panel=PANEL)
+def figures(
+    study: StudyFile = Path("config.yaml"),
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare every figure, table and record with figures/manifest.json.")
+    ] = False,
+) -> None:
+    """List the figures of a study; with --verify, name each file that is missing, changed or stale, and the remedy."""
+    from decar.figures.catalogue import CATALOGUE, figure_names
+    from decar.figures.manifest import check
+    from decar.planning.plan import load_plan, make_plan
+    from decar.store import Store
+
+    found = load_study(study)
+    planned = load_plan(make_plan(study, found))
+    names, folder = figure_names(found), Path(planned.folder) / "figures"
+    if not verify:
+        table = Table("figure", "title", "drawn", title=str(folder), title_justify="left")
+        for name in names:
+            kinds = [kind for kind in planned.formats if (folder / f"{name}.{kind}").exists()]
+            table.add_row(name, CATALOGUE[name].title, ", ".join(kinds) or "no")
+        console.print(table)
+        return
+    problems = check(planned, Store(found.store), names)
+    for problem in problems:
+        console.print(f"[red]{problem}[/]", soft_wrap=True)
+    if problems:
+        raise DecarError(f"{len(problems)} problems with {len(names)} figures", where=folder)
+    console.print(f"{len(names)} figures are what {folder / 'manifest.json'} says, and so is what they were drawn from")

@@ -289,7 +289,7 @@ class FiguresSettings(Section):
 
     example: str = Field(description="Identifier (id column) of the molecule drawn as structure and electron cloud.")
     isovalue: Positive = Field(0.002, description="Electron density of the drawn surface [e/bohr^3].")
-    formats: tuple[Literal["svg", "png", "pdf"], ...] = Field(("svg", "png"), description="File formats.")
+    formats: tuple[Literal["svg", "png", "pdf"], ...] = Field(("svg", "pdf", "png"), description="File formats.")
     dots_per_inch: Count = Field(200, description="Resolution of PNG figures.")
     positive_colour: Colour = Field(
         "#D55E00", description="Colour of the positive class (colour-blind safe by default)."

@@ -93,7 +93,7 @@ def write_study(folder: Path) -> tuple[Study, Sources]:
         path.mkdir(parents=True)
     index = _write_index(sources)
     _write_dataset(sources, index)
-    _write_records(sources, index, generator)
+    _write_records(sources, Store(study.store), index, generator)
     _write_logs(sources, generator)
     _write_evaluation(sources, generator)
     _write_interpretation(sources, generator)
@@ -111,6 +111,9 @@ def _store_example(study: Study, sources: Sources, places: tuple[Place, ...]) ->
     recipes = stages[stages["key"] == key_of("glucose")].set_index("stage")["recipe"]
     for stage, place in zip(("optimise", "wavefunction", "fields"), places):
         Store(study.store).save(stage, replace(read_record(place), recipe=str(recipes[stage])))
+    quality = pd.read_parquet(sources.records / "quality.parquet")
+    quality.loc[quality["key"] == key_of("glucose"), "content_hash"] = read_record(places[1]).content_hash
+    quality.to_parquet(sources.records / "quality.parquet")
 
 
 def key_of(identifier: str) -> str:
@@ -192,7 +195,7 @@ def _write_dataset(sources: Sources, index: pd.DataFrame) -> None:
     (sources.dataset / "statistics.json").write_text(json.dumps({"random": {}}))
 
 
-def _write_records(sources: Sources, index: pd.DataFrame, generator: np.random.Generator) -> None:
+def _write_records(sources: Sources, store: Store, index: pd.DataFrame, generator: np.random.Generator) -> None:
     stages, quality = [], []
     for row in index[index["status"] == "ok"].to_dict("records"):
         molecule = Chem.AddHs(Chem.MolFromSmiles(row["smiles"]))
@@ -206,6 +209,8 @@ def _write_records(sources: Sources, index: pd.DataFrame, generator: np.random.G
                 break
         if row["id"] == "lead":
             continue
+        record = Record("wavefunction", digest([row["key"], "wavefunction"]), {"key": row["key"]})
+        store.save("wavefunction", record)
         electrons = sum(atom.GetAtomicNum() for atom in molecule.GetAtoms())
         quality.append({
             "key": row["key"], "num_conformers": 1, "num_electrons": electrons,
@@ -213,7 +218,7 @@ def _write_records(sources: Sources, index: pd.DataFrame, generator: np.random.G
             "dipole_debye": generator.uniform(0.5, 5), "electron_count_error": generator.normal(0, 2e-5),
             "num_basis_functions": 9 * molecule.GetNumHeavyAtoms(), "num_voxels": 32 * 24 * 24,
             "wall_seconds": 50 * size**2,
-            "content_hash": digest(row["key"]),
+            "content_hash": record.content_hash,
             "level": json.dumps({"method": "b3lyp", "basis": "6-31g*", "is_cartesian": True,
                                  "fitting_basis": "def2-universal-jkfit", "solvent": None}),
             "versions": json.dumps({"decar": "0.1.0", "pyscf": "2.14.0", "python": "3.11.2"}),

@@ -1,7 +1,6 @@
 """The entry points of the workflow: figure, report and summary of a plan, with receipts."""
 
 import hashlib
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +11,13 @@ import yaml
 from decar.errors import ConfigError
 from decar.figures.build import build_figure, build_report, sources_of
 from decar.figures.catalogue import CATALOGUE
+from decar.figures.manifest import check, write_manifest
+from decar.figures.receipts import read_receipt
 from decar.figures.summary import summarise
 from decar.planning.plan import Plan, TrainingJob
+from decar.record import read_record, write_record
 from decar.stages import MOLECULE_STAGES
+from decar.store import Store
 from tests.figures.conftest import Drawn
 
 
@@ -34,14 +37,50 @@ def plan(drawn: Drawn, tmp_path: Path) -> Plan:
     )  # fmt: skip
 
 
-def test_a_figure_has_a_receipt_that_ties_it_to_its_tables(plan: Plan) -> None:
-    build_figure("performance", plan)
-    folder = Path(plan.folder) / "figures"
-    receipt = json.loads((folder / "receipts" / "performance-0123456789abcdef.json").read_text())
-    assert set(receipt["written"]) == {str(folder / f"performance.{suffix}") for suffix in ("svg", "png", "pdf", "csv")}
-    for name, digest in {**receipt["written"], **receipt["made_from"]}.items():
-        assert hashlib.sha256(Path(name).read_bytes()).hexdigest() == digest
-    assert str(Path(plan.evaluation) / "metrics.parquet") in receipt["made_from"]
+def test_a_figure_has_a_receipt_of_exactly_what_it_was_drawn_from(plan: Plan) -> None:
+    build_figure("roc", plan)
+    receipt = read_receipt("roc", plan)
+    assert set(receipt["files"]) == {f"figures/roc.{suffix}" for suffix in ("svg", "png", "pdf", "csv")}
+    evaluation = Path(plan.evaluation)
+    read = {str(evaluation / name) for name in ("roc.parquet", "metrics.parquet")}
+    assert set(receipt["made_from"]) == {"study.yaml", *read}
+    for name, sha256 in {**receipt["files"], **receipt["made_from"]}.items():
+        assert hashlib.sha256((Path(plan.folder) / name).read_bytes()).hexdigest() == sha256
+
+
+def test_what_is_missing_changed_or_stale_is_named_with_its_remedy(drawn: Drawn, plan: Plan) -> None:
+    names, store, folder = ["roc", "structure_and_cloud"], Store(drawn.study.store), Path(plan.folder) / "figures"
+    for name in names:
+        build_figure(name, plan)
+    assert "missing" in check(plan, store, names)[0]
+    write_manifest(plan, names)
+    assert check(plan, store, names) == []
+    assert "performance: missing" in check(plan, store, [*names, "performance"])[0]
+    other = replace(plan, figures_hash="f" * 16)
+    assert "stale" in check(other, store, names)[0]
+
+    (folder / "roc.svg").write_text("drawn by hand")
+    (folder / "roc.csv").unlink()
+    (folder / "roc.tiff").touch()
+    geometry = read_receipt("structure_and_cloud", plan)["records"][1]
+    assert geometry["stage"] == "optimise"
+    path = store.path("optimise", geometry["recipe"])
+    kept = read_record(path)
+    write_record(path, replace(kept, metadata={**kept.metadata, "smiles": "C"}))
+    table = Path(plan.evaluation) / "roc.parquet"
+    content = table.read_bytes()
+    table.write_bytes(content + b"x")
+    try:
+        problems = check(plan, store, names)
+    finally:
+        table.write_bytes(content)
+        write_record(path, kept)
+    wanted = {"roc.svg: changed": "delete it", "roc.csv: missing": "run: snakemake", "roc.tiff: stale": "delete it",
+              "roc.parquet: changed": "delete it too", ".h5: another result": "run, twice"}  # fmt: skip
+    assert len(problems) == len(wanted)
+    for what, remedy in wanted.items():
+        (found,) = [problem for problem in problems if what in problem]
+        assert remedy in found
 
 
 def test_the_report_shows_figures_that_are_there_and_names_those_that_are_not(plan: Plan) -> None:

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from decar.figures.catalogue import CATALOGUE
+from decar.figures.manifest import check
 from decar.planning.plan import load_plan
+from decar.store import Store
 
 from .conftest import Workspace
 
@@ -74,6 +76,7 @@ def test_figures_and_report_are_self_contained(finished: Workspace, plan) -> Non
         assert (folder / "figures" / f"{name}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
         receipt = json.loads((folder / "figures/receipts" / f"{name}-{plan.figures_hash}.json").read_text())
         assert receipt
+    assert check(plan, Store(finished.folder / "results/store"), list(CATALOGUE)) == []
     page = (folder / "report.html").read_text()
     assert "ethylene glycol" in page
     assert "element_without_basis" in page

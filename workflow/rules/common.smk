@@ -144,5 +144,6 @@ def figure_receipts():
 def report_files():
     return [
         f"{FOLDER}/report.html",
+        f"{FOLDER}/figures/manifest.json",
         f"{FOLDER}/figures/receipts/report-{PLAN.figures_hash}.json",
     ]

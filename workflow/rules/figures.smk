@@ -49,6 +49,25 @@ rule figure:
         "decar figure {wildcards.figure} --plan {params.plan:q} > {log:q} 2>&1"
 
 
+rule manifest:
+    input:
+        figure_receipts(),
+    output:
+        f"{FOLDER}/figures/manifest.json",
+    log:
+        f"{FOLDER}/logs/manifest.log",
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb("tables"),
+        runtime=runtime("tables"),
+    params:
+        plan=PLAN_FILE,
+    shell:
+        "decar manifest --plan {params.plan:q} > {log:q} 2>&1"
+
+
 rule report:
     input:
         ancient(figure_receipts()),

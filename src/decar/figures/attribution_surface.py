@@ -14,7 +14,7 @@ from decar.figures.halo import diverging, draw_halos, halo_legend
 from decar.figures.render import Floats, Mesh, Window, compose, rasterise, shrink
 from decar.figures.save import Drawing
 from decar.figures.scene import isosurface, molecule_mesh, turned, viewing_axes
-from decar.figures.sources import Sources
+from decar.figures.sources import Sources, note
 from decar.figures.structure_and_cloud import (
     MARGIN,
     OVERSAMPLING,
@@ -46,6 +46,7 @@ class Map:
 def smoothed_map(sources: Sources, key: str) -> Map | None:
     """Return the map of the example, None when the example was not looked at."""
     path = sources.attribution / "example.h5"
+    note(path)
     stored = read_map(path) if path.exists() else None
     if stored is None or stored.key != key:
         return None

@@ -8,7 +8,7 @@ from matplotlib.patches import FancyArrowPatch, Polygon
 from decar.config import FiguresSettings, Study
 from decar.figures.learning_curves import job_of
 from decar.figures.save import Drawing
-from decar.figures.sources import Sources, read_columns
+from decar.figures.sources import Sources, note, read_columns
 from decar.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PAGE, SKY, new_figure
 from decar.units import ANGSTROM_PER_BOHR
 
@@ -23,6 +23,7 @@ def tabulate(study: Study, sources: Sources) -> pd.DataFrame:
     wanted = (study.interpret.model, study.interpret.scheme)
     folder = next(path for path in sources.models if job_of(path)[:2] == wanted)
     network, _ = load_package(folder / "model")
+    note(*(path for path in (folder / "model").iterdir() if path.is_file()))
     manifest = read_columns(sources.dataset / "manifest.parquet", ["shape_x", "shape_y", "shape_z"])
     box = [int(edge) for edge in manifest[["shape_x", "shape_y", "shape_z"]].median()]
     rows: list[dict[str, object]] = [{"part": "input", "channels": network.num_inputs, **_box(box)}]

@@ -15,10 +15,9 @@ from decar.errors import DataFormatError
 from decar.figures.render import Floats, Mesh, Window, compose, rasterise, shrink
 from decar.figures.save import Drawing
 from decar.figures.scene import element_colour, enclosed_volume, isosurface, molecule_mesh, turned, viewing_axes
-from decar.figures.sources import Sources, read_columns
+from decar.figures.sources import Sources, noted_record, read_columns
 from decar.figures.structure import draw_structure
 from decar.figures.style import BLACK, GREY, PAGE, SKY, new_figure, panel_letter, readable
-from decar.record import read_record
 from decar.units import ANGSTROM_PER_BOHR
 
 FIELD = "electron_density"
@@ -61,15 +60,15 @@ def read_cloud(study: Study, sources: Sources) -> Cloud | None:
     geometry, wavefunction, fields = sources.example_geometry, sources.example_wavefunction, sources.example_fields
     if geometry is None or wavefunction is None or fields is None or FIELD not in study.fields.names:
         return None
-    row, rendered = example_row(study, sources), read_record(fields)
-    atoms = read_record(wavefunction).arrays
+    row, rendered = example_row(study, sources), noted_record(fields)
+    atoms = noted_record(wavefunction).arrays
     grid = rendered.metadata["conformers"][0]["grid"]
     return Cloud(
         example_name(row),
         str(row["smiles"]),
         atoms["0/atomic_numbers"],
         atoms["0/geometry_bohr"] * ANGSTROM_PER_BOHR,
-        read_record(geometry).arrays["bonds"],
+        noted_record(geometry).arrays["bonds"],
         rendered.arrays[f"0/{FIELD}"][0],
         np.asarray(grid["origin_bohr"], dtype=np.float64) * ANGSTROM_PER_BOHR,
         float(grid["spacing_bohr"]) * ANGSTROM_PER_BOHR,

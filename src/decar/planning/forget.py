@@ -106,4 +106,5 @@ def _products(plan: Plan, buckets: set[str], receipts: set[str]) -> list[Path]:
         Path(plan.interpretation) / "kernel_tests.parquet",
         Path(plan.attribution) / "kernel_gallery.parquet",
         *sorted((folder / "figures" / "receipts").glob(f"*-{plan.figures_hash}.json")),
+        folder / "figures" / "manifest.json",
     ]
