@@ -46,8 +46,8 @@ def field(edge: int, spacing_angstrom: float) -> Any:
     numbers = np.array([atom.GetAtomicNum() for atom in molecule.GetAtoms()], dtype=np.int32)
     positions = molecule.GetConformer().GetPositions() * BOHR_PER_ANGSTROM
     settings = FieldsSettings(spacing_angstrom=spacing_angstrom, box=(edge, edge, edge), padding_angstrom=0.0)
-    density = promolecular_density(numbers, positions, molecule_grid(positions, settings)).numpy()
-    return compress(density, 1e-3)
+    density = promolecular_density(numbers, positions, molecule_grid(positions, settings))
+    return compress(density, 1e-3).numpy()
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:

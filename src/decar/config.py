@@ -159,6 +159,9 @@ class DatasetSettings(Section):
         return self
 
 
+Augmentation = Literal["none", "rotations_6", "rotations_24", "continuous"]
+
+
 class ModelSettings(Section):
     """One network: which fields it sees and how large it is."""
 
@@ -168,6 +171,14 @@ class ModelSettings(Section):
         "explains. `residual`: with a path around each layer. See docs/networks.md.",
     )
     fields: tuple[str, ...] = Field(("electron_density",), min_length=1, description="Input channels.")
+    input: Literal["shards", "rendered"] = Field(
+        "shards",
+        description="`shards`: stored voxels; `rendered`: voxels rendered from the wavefunction for each batch, in a "
+        "pose of its own.",
+    )
+    augmentation: Augmentation | None = Field(
+        None, description="That of this network, or null for `training.augmentation`; `continuous` needs `rendered`."
+    )
     channels: tuple[Count, ...] = Field((8, 16, 32), min_length=1, description="Kernels of each convolution layer.")
     kernel_size: Annotated[int, Field(ge=1)] = Field(5, description="Edge of a kernel in voxels; odd.")
     pooling: Literal["max", "average"] = Field(
@@ -202,8 +213,10 @@ class TrainingSettings(Section):
     batch_size: Count = Field(16, description="Samples a step, over all processes together.")
     learning_rate: Positive = Field(1e-3, description="Peak learning rate of AdamW.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(1e-2, description="Weight decay of AdamW.")
-    augmentation: Literal["none", "rotations_6", "rotations_24"] = Field(
-        "rotations_6", description="Proper rotations of a training sample: none, six or all 24 of the cube."
+    augmentation: Augmentation = Field(
+        "rotations_6",
+        description="Proper rotations of a training sample: none, six or all 24 of the cube, or `continuous`: any "
+        "rotation and a shift by up to half a voxel.",
     )
     class_weights: bool = Field(True, description="Weigh the classes of the loss inversely to their frequency.")
     nodes: Count = Field(1, description="Nodes of one training job; more than one needs a cluster.")
@@ -221,6 +234,17 @@ class TrainingSettings(Section):
                 f"not {self.processes_per_node}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _continuous_is_rendered(self) -> Self:
+        for name, model in self.models.items():
+            if model.input == "shards" and self.augmentation_of(model) == "continuous":
+                raise ValueError(f"training.models.{name}: stored voxels cannot turn by any angle; set input: rendered")
+        return self
+
+    def augmentation_of(self, model: ModelSettings) -> Augmentation:
+        """Return how the training samples of a network are turned."""
+        return model.augmentation or self.augmentation
 
 
 class EvaluateSettings(Section):

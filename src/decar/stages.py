@@ -21,7 +21,7 @@ STAGE_VERSION = {
     "wavefunction": 1,
     "fields": 2,
     "shards": 1,
-    "train": 2,
+    "train": 3,
     "evaluate": 1,
     "interpret": 2,
     "attribute": 2,

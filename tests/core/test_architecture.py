@@ -59,7 +59,10 @@ STAGE_CODE = {
         "dataset/statistics.py",
         "dataset/rotations.py",
         "dataset/samples.py",
+        "dataset/voxel_dataset.py",
         "dataset/torch_dataset.py",
+        "dataset/rendered_dataset.py",
+        "dataset/pose.py",
     ],
     "evaluate": [
         "evaluate/run.py",

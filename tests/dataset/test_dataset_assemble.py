@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from torch.utils.data import DataLoader
 
 from decar.dataset.assemble import assemble
@@ -17,6 +18,7 @@ from decar.dataset.shards import write_shard
 from decar.dataset.statistics import load_normalisation
 from decar.dataset.torch_dataset import ShardDataset
 from decar.errors import ConfigError, DataFormatError
+from decar.fields.registry import FIELDS as REGISTRY
 from tests.dataset.synthetic_study import FIELDS, fields_record, key_of, make_dataset, make_study, make_tables
 
 FIELD = ("electron_density",)
@@ -62,19 +64,23 @@ def test_normalised_training_voxels_have_unit_size_and_zero_vacuum(folders: tupl
     samples = ShardDataset(dataset, shards, "random", 0, "train", fields, ("sweet",), normalisation=normalisation)
     voxels = [sample["voxels"].numpy().reshape(2, -1) for sample in (samples[i] for i in range(len(samples)))]
     np.testing.assert_allclose((np.concatenate(voxels, axis=1).astype(float) ** 2).mean(axis=1), 1.0, rtol=1e-5)
-    vacuum = normalisation.apply({name: np.zeros((1, 2, 2, 2), np.float32) for name in fields})
+    vacuum = normalisation.apply({name: torch.zeros(1, 2, 2, 2) for name in fields})
     assert (vacuum == 0).all()
     assert Normalisation.from_json(normalisation.to_json()) == normalisation
 
 
-def test_compress_is_odd_and_linear_near_zero() -> None:
-    x = np.array([-1.0, -1e-9, 0.0, 1e-9, 1.0])
-    t = compress(x, 1e-2)
-    np.testing.assert_array_equal(t, -t[::-1])
-    assert t[3] == pytest.approx(1e-7, rel=1e-6)
-    assert t[4] == pytest.approx(np.log(101.0))
+def test_compress_is_odd_and_linear_near_zero_and_turns_with_a_vector() -> None:
+    x = torch.tensor([-1.0, -1e-9, 0.0, 1e-9, 1.0], dtype=torch.float64).view(1, 5, 1, 1)
+    t = compress(x, 1e-2).flatten()
+    assert torch.equal(t, -t.flip(0))
+    assert t[3].item() == pytest.approx(1e-7, rel=1e-6)
+    assert t[4].item() == pytest.approx(np.log(101.0))
+    vector = torch.tensor([0.3, -0.4, 0.0], dtype=torch.float64).view(3, 1, 1, 1)
+    assert compress(vector, 1e-2).flatten().tolist() == pytest.approx([0.6 * np.log(51), -0.8 * np.log(51), 0.0])
+    assert (compress(0 * vector, 1e-2) == 0).all()
     with pytest.raises(DataFormatError, match="reference value"):
         reference_value("furlong")
+    assert all(reference_value(field.unit) > 0 for field in REGISTRY.values())
     assert FieldNormalisation("f", "1", 1.0, 2.0).scale == 2.0
 
 

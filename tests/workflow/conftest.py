@@ -39,6 +39,8 @@ STUDY = {
                 "kernel_size": 3,
                 "hidden": 4,
                 "fields": ["promolecular_density"],
+                "input": "rendered",
+                "augmentation": "continuous",
                 "role": "control",
             },
         },

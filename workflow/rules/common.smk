@@ -121,8 +121,21 @@ def dataset_file(name):
     return f"{PLAN.dataset}/{name}"
 
 
+def training_job(name):
+    return next(job for job in PLAN.training if Path(job.folder).name == name)
+
+
+def training_inputs(wildcards):
+    """The tables of the dataset, and what the voxels are read or rendered from."""
+    network = STUDY.training.models[training_job(wildcards.job).model]
+    voxels = (
+        shard_files() if network.input == "shards" else stage_receipts("wavefunction")
+    )
+    return [dataset_file("manifest.parquet"), *voxels]
+
+
 def training_arguments(name):
-    job = next(job for job in PLAN.training if Path(job.folder).name == name)
+    job = training_job(name)
     return f"--model {job.model} --scheme {job.scheme} --fold {job.fold}"
 
 

@@ -1,9 +1,6 @@
 rule train:
     input:
-        unless_made(
-            f"{FOLDER}/models/{{job}}/predictions.parquet",
-            [dataset_file("manifest.parquet"), *shard_files()],
-        ),
+        unless_made(f"{FOLDER}/models/{{job}}/predictions.parquet", training_inputs),
     output:
         f"{FOLDER}/models/{{job}}/predictions.parquet",
         f"{FOLDER}/models/{{job}}/metrics.csv",

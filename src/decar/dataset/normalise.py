@@ -1,6 +1,7 @@
 """Normalisation: what a network sees of a field.
 
-    n(x) = t(x) / s,    t(x) = sign(x) ln(1 + |x| / x0)
+    n(x) = t(x) / s,    t(x) = sign(x) ln(1 + |x| / x0)      scalars
+                        t(v) = (v / |v|) ln(1 + |v| / x0)    vectors, which so turn with their molecule
 
 t is linear below the reference value x0 of the field's unit and logarithmic above it, so that the valence region is not
 drowned by the nuclei (rho spans 1e-6 to 1e2 e/bohr^3); for fields of either sign it is odd, like asinh. s is the root
@@ -12,16 +13,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
 from decar.errors import DataFormatError
 
-Floats = NDArray[np.floating[Any]]
-
-# Value of each unit at which the scale turns from linear to logarithmic. Densities: half of the usual molecular surface
-# (0.002 e/bohr^3); potentials: a typical value on that surface.
-REFERENCE = {"e/bohr^3": 1e-3, "e/bohr^4": 1e-3, "e/bohr^5": 1e-2, "hartree/e": 1e-2, "1": 1e-1}
+# Value of each unit at which the scale turns from linear to logarithmic. Densities, their slope and kinetic energy:
+# half of the usual molecular surface (0.002 e/bohr^3); potential and electric field: a typical value on that surface;
+# ionisation energies and what has no unit: below what the fields are inside a molecule.
+REFERENCE = {
+    "e/bohr^3": 1e-3, "e/bohr^4": 1e-3, "e/bohr^5": 1e-2, "hartree/bohr^3": 1e-3, "hartree/e": 1e-2,
+    "hartree/(e bohr)": 1e-2, "hartree": 1e-1, "1": 1e-1,
+}  # fmt: skip
 VACUUM = 0.0
 
 
@@ -35,9 +38,13 @@ def reference_value(unit: str) -> float:
     return REFERENCE[unit]
 
 
-def compress(values: Floats, reference: float) -> Floats:
-    """Return t(x) = sign(x) ln(1 + |x| / x0), in the type of the values."""
-    return np.copysign(np.log1p(np.abs(values) / values.dtype.type(reference)), values)
+def compress(field: Tensor, reference: float) -> Tensor:
+    """Return t of a field [channel, x, y, z]: a vector where it has three channels, else scalars; in its type."""
+    if len(field) == 3:
+        norm = field.square().sum(dim=0)
+        norm.sqrt_().clamp_(min=torch.finfo(norm.dtype).tiny)
+        return field * (norm / reference).log1p_().div_(norm)
+    return field.abs().div_(reference).log1p_().copysign_(field)
 
 
 @dataclass(frozen=True)
@@ -56,13 +63,11 @@ class Normalisation:
 
     fields: tuple[FieldNormalisation, ...]
 
-    def apply(self, arrays: Mapping[str, Floats]) -> NDArray[np.float32]:
+    def apply(self, fields: Mapping[str, Tensor]) -> Tensor:
         """Return n of each field, joined along the channels: [channel, x, y, z], float32."""
-        parts = []
-        for entry in self.fields:
-            values = np.asarray(arrays[entry.field], dtype=np.float32)
-            parts.append(compress(values, entry.reference) / np.float32(entry.scale))
-        return np.concatenate(parts).astype(np.float32, copy=False)
+        return torch.cat([
+            compress(fields[entry.field].float(), entry.reference).div_(entry.scale) for entry in self.fields
+        ])  # fmt: skip
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return a JSON-able form."""

@@ -7,7 +7,7 @@ three of them are reflections and turn a molecule into its mirror image.
 `SIX` brings each face of the cube up once (identity; +-90 and 180 degrees about x; +-90 degrees about y). It is a set
 of representatives of the four-fold turns about z, not a group.
 
-Scalar fields only: the components of a vector field would have to turn as well.
+`apply` turns scalars; `turn` knows vectors, whose components turn as well: v'(r) = M v(M^-1 r).
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,9 @@ from itertools import permutations, product
 from typing import TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from decar.stages import derive_seed
 
@@ -44,11 +46,21 @@ class Rotation:
         return cls((int(axes[0]), int(axes[1]), int(axes[2])), (int(signs[0]), int(signs[1]), int(signs[2])))
 
     def apply(self, voxels: NDArray[Scalar]) -> NDArray[Scalar]:
-        """Rotate [..., x, y, z]; a box that is no cube is permuted in shape."""
+        """Rotate scalars [..., x, y, z]; a box that is no cube is permuted in shape."""
         lead = voxels.ndim - 3
         turned = voxels.transpose(*range(lead), *(lead + axis for axis in self.axes))
         reversed_axes = tuple(lead + axis for axis, sign in enumerate(self.signs) if sign < 0)
         return np.ascontiguousarray(np.flip(turned, reversed_axes))
+
+    def turn(self, field: Tensor) -> Tensor:
+        """Rotate one field [channel, x, y, z]: a scalar of one channel, or a vector of three."""
+        if self == IDENTITY:
+            return field
+        turned = field.permute(0, *(1 + axis for axis in self.axes))
+        turned = turned.flip([1 + axis for axis, sign in enumerate(self.signs) if sign < 0])
+        if len(field) == 3:
+            turned = turned[list(self.axes)] * torch.tensor(self.signs).to(field)[:, None, None, None]
+        return turned.contiguous()
 
 
 def _is_proper(rotation: Rotation) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from decar.dataset.normalise import FieldNormalisation, Normalisation, compress, reference_value
 from decar.dataset.shards import shard_file
@@ -29,11 +30,12 @@ def voxel_moments(manifest: pd.DataFrame, shards: Mapping[str, Path]) -> pd.Data
             for row in members.to_dict("records"):
                 for field, dataset in file[str(row["path"])].items():
                     unit = str(dataset.attrs["unit"])
-                    values = compress(dataset[()].astype(np.float64), reference_value(unit))
+                    values = compress(torch.from_numpy(dataset[()].astype(np.float64)), reference_value(unit))
                     rows.append({
                         "key": row["key"], "conformer": row["conformer"], "weight": row["weight"], "field": field,
-                        "unit": unit, "num_voxels": values.size, "sum": values.sum(), "sum_squares": (values**2).sum(),
-                        "minimum": values.min(), "maximum": values.max(),
+                        "unit": unit, "num_voxels": values.numel(), "sum": float(values.sum()),
+                        "sum_squares": float(values.square().sum()), "minimum": float(values.min()),
+                        "maximum": float(values.max()),
                     })  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -61,17 +61,20 @@ def _of_member(member: Member, record: Record, rotations: Sequence[Rotation]) ->
     outputs, activities = [], []
     for conformer in range(int(record.metadata["num_conformers"])):
         arrays = {entry.field: record.arrays[f"{conformer}/{entry.field}"] for entry in normalisation.fields}
-        voxels = normalisation.apply(arrays)
-        turned = [_outputs(member, rotation.apply(voxels)) for rotation in rotations]
+        fields = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        turned = [
+            _outputs(member, normalisation.apply({name: rotation.turn(field) for name, field in fields.items()}))
+            for rotation in rotations
+        ]
         outputs.append([one for one, _ in turned])
         activities.append(turned[0][1])  # the first rotation is none
     mean = np.array(activities, dtype=np.float64).mean(axis=0)
     return np.array(outputs, dtype=np.float64), np.asarray(mean, dtype=np.float32)
 
 
-def _outputs(member: Member, voxels: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _outputs(member: Member, voxels: torch.Tensor) -> tuple[NDArray[Any], NDArray[Any]]:
     label = torch.full((len(member.tasks),), torch.nan)
-    sample: Sample = {"key": "", "conformer": 0, "weight": 1.0, "label": label, "voxels": torch.from_numpy(voxels)}
+    sample: Sample = {"key": "", "conformer": 0, "weight": 1.0, "label": label, "voxels": voxels}
     batch: Batch = collate([sample], member.network.total_stride)
     with torch.inference_mode():
         outputs, hidden = member.network.outputs_and_activities(batch["voxels"], batch["mask"])

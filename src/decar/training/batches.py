@@ -14,7 +14,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from decar.dataset.samples import Draw, Sample, collate
-from decar.dataset.torch_dataset import ShardDataset
+from decar.dataset.voxel_dataset import VoxelDataset
 from decar.stages import derive_seed
 
 
@@ -39,7 +39,7 @@ class Loaders(LightningDataModule):
     """The loaders of one fold; a new order and new rotations each epoch (they are loaded anew for that)."""
 
     def __init__(
-        self, training: ShardDataset | None, evaluated: ShardDataset, batch_size: int, stride: int, seed: int,
+        self, training: VoxelDataset | None, evaluated: VoxelDataset, batch_size: int, stride: int, seed: int,
         num_workers: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -61,7 +61,7 @@ class Loaders(LightningDataModule):
     def _trainer(self) -> Any:
         return self.trainer
 
-    def _loader(self, dataset: ShardDataset, epoch: int, seed: int | None) -> DataLoader[Sample]:
+    def _loader(self, dataset: VoxelDataset, epoch: int, seed: int | None) -> DataLoader[Sample]:
         trainer = self._trainer
         batches = epoch_batches(len(dataset), self.batch_size, trainer.global_rank, trainer.world_size, epoch, seed)
         return DataLoader(dataset, batch_sampler=batches, collate_fn=self.join, num_workers=self.num_workers)

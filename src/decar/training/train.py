@@ -18,9 +18,11 @@ from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Stra
 
 from decar.chemistry import chemistry_of
 from decar.config import ModelSettings, Study
+from decar.dataset.rendered_dataset import RenderedDataset
 from decar.dataset.samples import label_column
 from decar.dataset.statistics import load_normalisation
 from decar.dataset.torch_dataset import ShardDataset
+from decar.dataset.voxel_dataset import VoxelDataset
 from decar.errors import BackendUnavailableError, ConfigError, DataFormatError
 from decar.models.build import build_network
 from decar.models.package import save_package
@@ -75,7 +77,7 @@ def train(
     make = partial(_dataset, study, settings, dataset_folder, shards_folder, scheme, fold)
     training, validation, everything = make("train", augmented=True), make("validation"), make(None)
     class_weights = _class_weights(study, training)
-    network = build_network(settings, _spacing(everything), len(settings.fields))
+    network = build_network(settings, _spacing(everything), everything.num_channels)
     seed = derive_seed(study.seed, "train", model_name, scheme, fold)
     network.initialise(seed)
     module = FoldModule(network, study.training, class_weights, seed)
@@ -121,16 +123,20 @@ def _quiet() -> Iterator[None]:
 def _dataset(
     study: Study, settings: ModelSettings, dataset_folder: Path, shards_folder: Path, scheme: str, fold: int,
     subset: str | None, augmented: bool = False,
-) -> ShardDataset:  # fmt: skip
-    return ShardDataset(
-        dataset_folder, shards_folder, scheme, fold, subset, settings.fields, (study.training.property,),
-        normalisation=load_normalisation(dataset_folder, scheme, fold, settings.fields),
-        augmentation=study.training.augmentation if augmented else "none",
-        seed=study.seed, permuted_labels=settings.permuted_labels,
-    )  # fmt: skip
+) -> VoxelDataset:  # fmt: skip
+    options: dict[str, Any] = {
+        "normalisation": load_normalisation(dataset_folder, scheme, fold, settings.fields),
+        "augmentation": study.training.augmentation_of(settings) if augmented else "none",
+        "seed": study.seed,
+        "permuted_labels": settings.permuted_labels,
+    }
+    common = (scheme, fold, subset, settings.fields, (study.training.property,))
+    if settings.input == "rendered":
+        return RenderedDataset(dataset_folder, study, *common, **options)
+    return ShardDataset(dataset_folder, shards_folder, *common, **options)
 
 
-def _class_weights(study: Study, training: ShardDataset) -> tuple[float, float]:
+def _class_weights(study: Study, training: VoxelDataset) -> tuple[float, float]:
     """Return n / (2 n_c) of the two classes, counted by molecules of the training subset; 1 where not wanted."""
     name = study.training.property
     counts = training.rows.groupby(label_column(name))["weight"].sum()
@@ -144,7 +150,7 @@ def _class_weights(study: Study, training: ShardDataset) -> tuple[float, float]:
     return float(counts.sum() / (2 * counts[0.0])), float(counts.sum() / (2 * counts[1.0]))
 
 
-def _spacing(dataset: ShardDataset) -> float:
+def _spacing(dataset: VoxelDataset) -> float:
     spacings = sorted(set(dataset.rows["spacing_bohr"]))
     if len(spacings) != 1:
         raise DataFormatError("the voxels of a dataset must have one spacing", seen=f"{spacings} bohr", expected="one")
@@ -215,7 +221,7 @@ def _fit(
 
 
 def _predictions(
-    evaluated: Sequence[Outcome], everything: ShardDataset, model_name: str, scheme: str, fold: int
+    evaluated: Sequence[Outcome], everything: VoxelDataset, model_name: str, scheme: str, fold: int
 ) -> pd.DataFrame:
     table = per_molecule(evaluated)
     subset = everything.rows.drop_duplicates("key").set_index("key")["subset"]
@@ -224,7 +230,7 @@ def _predictions(
 
 
 def _metadata(
-    study: Study, model_name: str, scheme: str, fold: int, everything: ShardDataset, rows: Sequence[dict[str, float]],
+    study: Study, model_name: str, scheme: str, fold: int, everything: VoxelDataset, rows: Sequence[dict[str, float]],
     evaluated: Sequence[Outcome],
 ) -> dict[str, Any]:  # fmt: skip
     """Return what the package says of the network."""

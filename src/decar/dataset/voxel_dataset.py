@@ -1,0 +1,117 @@
+"""What the two datasets share: which samples there are, their labels, and the two steps from a draw to voxels.
+
+`fetch` reads, in whatever process; `finish` computes the voxels, on any device. So where a network trains on a GPU the
+workers of a loader only read, and where it trains on the CPU they do both (decar.training.batches).
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from decar.dataset.normalise import Normalisation
+from decar.dataset.samples import Draw, Sample, label_column, labelled_conformers, with_permuted_labels
+from decar.errors import DataFormatError
+from decar.fields.registry import FIELDS
+from decar.stages import derive_seed
+
+
+class Fetched(NamedTuple):
+    """What was read for a draw; `content` is understood by the dataset that read it."""
+
+    draw: Draw
+    content: Any
+
+
+class VoxelDataset(Dataset[Sample], ABC):
+    """The conformers of one subset (None: of all) of a fold with any of the properties, by key and conformer.
+
+    With `normalisation` the voxels are what a network sees, without it the fields themselves. A sample is turned by a
+    rotation drawn from (seed, epoch, key, conformer) as `augmentation` says. With `permuted_labels` the labels that are
+    learned from are those of other molecules (`with_permuted_labels`).
+    Raises DataFormatError when the tables of the dataset are missing.
+    """
+
+    def __init__(
+        self,
+        dataset_folder: Path,
+        scheme: str,
+        fold: int,
+        subset: str | None,
+        fields: Sequence[str],
+        properties: Sequence[str],
+        *,
+        normalisation: Normalisation | None = None,
+        augmentation: str = "none",
+        seed: int = 0,
+        permuted_labels: bool = False,
+    ) -> None:
+        self.rows = labelled_conformers(dataset_folder, scheme, fold, properties)
+        if permuted_labels:
+            self.rows = with_permuted_labels(self.rows, properties, derive_seed(seed, "permuted labels", scheme, fold))
+        if subset is not None:
+            self.rows = self.rows.loc[self.rows["subset"] == subset].reset_index(drop=True)
+        self.fields = tuple(fields)
+        self.normalisation = normalisation
+        self.augmentation = augmentation
+        self.seed = seed
+        self.properties = tuple(properties)
+        self._samples = self.rows.to_dict("records")
+        self._labels = torch.tensor(self.rows[[label_column(name) for name in properties]].to_numpy(np.float32))
+
+    def __len__(self) -> int:
+        """Return the number of conformers."""
+        return len(self._samples)
+
+    @property
+    def num_channels(self) -> int:
+        """Return the number of channels of the voxels: one for a scalar field, three for a vector."""
+        return sum(FIELDS[name].channels for name in self.fields)
+
+    @abstractmethod
+    def fetch(self, draw: Draw) -> Fetched:
+        """Read what the voxels are made from."""
+
+    @abstractmethod
+    def voxels(self, fetched: Fetched, device: torch.device | str) -> dict[str, Tensor]:
+        """Return the turned fields, each [channel, x, y, z], on the device."""
+
+    def finish(self, fetched: Fetched, device: torch.device | str = "cpu") -> Sample:
+        """Return the sample with its voxels on the device; raises DataFormatError where a voxel is not finite."""
+        draw = fetched.draw
+        key, conformer = self.name(draw)
+        fields = self.voxels(fetched, device)
+        if self.normalisation is not None:
+            voxels = self.normalisation.apply(fields)
+        else:
+            voxels = torch.cat([fields[name].float() for name in self.fields])
+        # A sum is the cheapest pass that sees every voxel.
+        if not math.isfinite(float(voxels.sum())):
+            bad = {name: int((~torch.isfinite(values)).sum()) for name, values in fields.items()}
+            raise DataFormatError(
+                "a field has values that are not finite", where=f"{key}/{conformer}",
+                seen=", ".join(f"{name}: {count} voxels" for name, count in bad.items() if count),
+                expected="finite numbers", remedy="decar verify names the damaged files; delete them and run again",
+            )  # fmt: skip
+        return {
+            "key": key,
+            "conformer": conformer,
+            "weight": float(self._samples[draw.sample]["weight"]) if draw.is_counted else 0.0,
+            "label": self._labels[draw.sample],
+            "voxels": voxels,
+        }
+
+    def name(self, draw: Draw) -> tuple[str, int]:
+        """Return key and conformer of a sample."""
+        row = self._samples[draw.sample]
+        return str(row["key"]), int(row["conformer"])
+
+    def __getitem__(self, draw: int | Draw) -> Sample:
+        """Return one sample on the CPU."""
+        return self.finish(self.fetch(Draw(draw) if isinstance(draw, int) else draw))

@@ -1,0 +1,124 @@
+"""Rendered and stored voxels are the same in the same pose; other poses are exact, drawn from names, and fit."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from decar.config import FieldsSettings, Study
+from decar.dataset.pose import Pose, draw_pose, posed_grid
+from decar.dataset.rendered_dataset import RenderedDataset, wavefunction_recipes
+from decar.dataset.samples import Draw
+from decar.dataset.statistics import load_normalisation
+from decar.dataset.torch_dataset import ShardDataset
+from decar.errors import DataFormatError
+from decar.fields.rotation import random_rotation
+from decar.stages import digest, molecule_recipes
+from decar.training.train import train
+from tests.dataset.rendered_study import FIELDS, make_rendered_dataset, make_rendered_study
+from tests.dataset.synthetic_study import key_of
+
+Made = tuple[Study, Path, Path]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    folder = tmp_path_factory.mktemp("rendered")
+    study = make_rendered_study(folder)
+    return study, *make_rendered_dataset(folder, study, 8)
+
+
+def both(made: Made, **options: object) -> tuple[ShardDataset, RenderedDataset]:
+    study, dataset, shards = made
+    normalisation = load_normalisation(dataset, "random", 0, FIELDS)
+    place = ("random", 0, None, FIELDS, ("sweet",))
+    options = {"normalisation": normalisation, "seed": 7, **options}
+    return ShardDataset(dataset, shards, *place, **options), RenderedDataset(dataset, study, *place, **options)
+
+
+def test_without_augmentation_the_stored_voxels_are_rendered_to_the_bit(made: Made) -> None:
+    stored, rendered = both(made)
+    assert stored.num_channels == rendered.num_channels == 5
+    for number in range(len(stored)):
+        one, other = stored[number], rendered[number]
+        assert torch.equal(one.pop("voxels"), other.pop("voxels"))
+        assert one == other
+
+
+@pytest.mark.parametrize("augmentation", ["rotations_6", "rotations_24"])
+def test_turns_of_the_cube_are_those_of_the_stored_voxels(made: Made, augmentation: str) -> None:
+    """Vectors too; the draws differ between epochs and conformers."""
+    stored, rendered = both(made, augmentation=augmentation)
+    turns = set()
+    for number in range(0, len(stored), 3):
+        for epoch in range(3):
+            draw = Draw(number, epoch)
+            one, other = stored[draw]["voxels"], rendered[draw]["voxels"]
+            assert one.shape == other.shape
+            for channel, (a, b) in enumerate(zip(one, other)):
+                assert (a - b).abs().max() < 1e-4 * a.abs().max() + 1e-6, channel
+            turns.add(draw_pose(augmentation, 7, epoch, *stored.name(draw)).rotation.tobytes())
+    assert len(turns) > 3
+
+
+def test_poses_are_drawn_from_names_and_keep_the_padding(made: Made) -> None:
+    study = made[0]
+    rendered = both(made, augmentation="continuous")[1]
+    first, again, later = (rendered[Draw(0, epoch)]["voxels"] for epoch in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert first.shape != later.shape or not torch.allclose(first, later)
+    padding = study.fields.padding_angstrom / study.fields.spacing_angstrom  # in voxels
+    shifts = []
+    for number in range(len(rendered)):
+        wavefunction, grid = rendered.fetch(Draw(number, 5)).content
+        places = (wavefunction.geometry_bohr - np.array(grid.origin_bohr)) / grid.spacing_bohr
+        faces = np.array(grid.shape) - 0.5
+        assert places.min() + 0.5 >= padding - 1e-9
+        assert (faces - places.max(axis=0)).min() >= padding - 1e-9
+        assert all(size % 8 == 0 for size in grid.shape)
+        shifts.append(draw_pose("continuous", 7, 5, *rendered.name(Draw(number))).shift)
+    assert np.abs(shifts).max() <= 0.5
+    assert np.abs(shifts).max() > 0.3
+
+
+def test_a_fixed_box_turns_with_the_molecule_and_grows_where_it_must() -> None:
+    settings = FieldsSettings(spacing_angstrom=0.529177, padding_angstrom=1.0, box=(8, 16, 24))
+    ends = np.array([[0.0, 0.0, -9.0], [0.0, 0.0, 9.0]])
+    quarter = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
+    still = np.zeros(3)
+    assert posed_grid(ends, Pose(np.eye(3), still), settings).shape == (8, 16, 24)
+    assert posed_grid(ends @ quarter.T, Pose(quarter, still), settings).shape == (24, 16, 8)
+    rotation = random_rotation(np.random.default_rng(2))
+    grid = posed_grid(ends @ rotation.T, Pose(rotation, still), settings)
+    assert grid.contains(ends @ rotation.T).all()
+    assert np.prod(grid.shape) > 8 * 16 * 24
+
+
+def test_rendered_from_the_records_of_the_study(made: Made, tmp_path: Path) -> None:
+    study, dataset, _ = made
+    names = [(key_of(0), None), (key_of(1), "a block")]
+    found = wavefunction_recipes(study, names)
+    for key, block in names:
+        expected = molecule_recipes(study, key, digest(block) if block else "")["wavefunction"]
+        assert found[key] == expected
+    elsewhere = study.model_copy(update={"store": tmp_path})
+    lost = RenderedDataset(dataset, elsewhere, "random", 0, None, FIELDS, ("sweet",))
+    with pytest.raises(DataFormatError, match="not in the store"):
+        lost[0]
+
+
+def test_a_network_is_trained_on_rendered_voxels(made: Made, tmp_path: Path) -> None:
+    """No shard is read: the folder of shards does not exist."""
+    study, dataset, _ = made
+    content = study.model_dump(mode="json")
+    content["training"]["models"]["density"] |= {"input": "rendered", "augmentation": "continuous", "fields": FIELDS}
+    content["training"]["max_epochs"] = 2
+    train(Study.model_validate(content), dataset, tmp_path / "none", "density", "random", 0, tmp_path / "job")
+    predictions = pd.read_parquet(tmp_path / "job" / "predictions.parquet")
+    assert len(predictions) == 8
+    assert predictions["probability"].between(0, 1).all()
+    content["training"]["models"]["density"]["input"] = "shards"
+    with pytest.raises(ValueError, match="stored voxels cannot turn by any angle"):
+        Study.model_validate(content)
