@@ -33,8 +33,9 @@ def kill_children(pid: int, number: int) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
 def test_killed_run_goes_on_where_it_stopped(fresh: Workspace, number: int) -> None:
+    # A shell lets the commands in its background, and all that they start, ignore SIGINT: env hears it again.
     process = subprocess.Popen(
-        fresh.command("wavefunctions"), cwd=fresh.folder, env=fresh.environment(),
+        ["env", "--default-signal=INT", *fresh.command("wavefunctions")], cwd=fresh.folder, env=fresh.environment(),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     deadline = time.monotonic() + 120
