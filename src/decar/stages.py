@@ -80,6 +80,18 @@ def recipe_function(stage: str, settings: dict[str, Any]) -> Callable[[str, str]
     return recipe
 
 
+def settings_digests(study: Study) -> dict[str, str]:
+    """Return for each per-molecule stage the digest of what its recipes hash beside the molecules, from the first on.
+
+    Recipes of two lists of molecules are the same if these digests, the keys and the brought geometries are.
+    """
+    digests: dict[str, str] = {}
+    before = ""
+    for stage in MOLECULE_STAGES:
+        before = digests[stage] = digest([stage, STAGE_VERSION[stage], stage_settings(study, stage), before])
+    return digests
+
+
 def molecule_recipes(study: Study, key: str, geometry_hash: str = "") -> dict[str, str]:
     """Return the recipes of all per-molecule stages, in order.
 

@@ -5,14 +5,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 from rdkit import Chem
 from rdkit.Chem import rdDistGeom
 
 from decar.config import LabelSettings, MoleculesSettings
 from decar.errors import ConfigError, DataFormatError, InputMoleculeError
+from decar.molecules import text_table
 from decar.molecules.identity import identify
 from decar.molecules.read import COLUMNS, read_rows
 from decar.molecules.standardise import standardise
+from decar.molecules.text_table import read_columns
 
 SWEET = {"sweet": LabelSettings(column="sweet")}
 
@@ -200,3 +205,24 @@ def test_the_example_table(root: Path) -> None:
     for parent in parents.values():
         centres = Chem.FindPotentialStereo(Chem.MolFromSmiles(parent.smiles))
         assert all(centre.specified == Chem.StereoSpecified.Specified for centre in centres), parent.smiles
+
+
+CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4)
+
+
+@settings_of_hypothesis(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(CELLS, min_size=1, max_size=3), max_size=5), st.sampled_from(["\n", "\r\n", "\r"]))
+def test_a_text_read_as_columns_is_the_text_read_row_by_row(tmp_path: Path, rows: list[list[str]], end: str) -> None:
+    content = end.join(",".join(row) for row in [["a", "b"], *rows])
+    path = table(tmp_path, "columns.csv", content)
+
+    def read() -> object:
+        try:
+            return {name: list(column) for name, column in read_columns(path, ",", lambda header: header).items()}
+        except DataFormatError as error:
+            return str(error)
+
+    at_once = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_table, "_plain_columns", lambda *_: None)
+        assert at_once == read()

@@ -1,6 +1,8 @@
 """Planning a large table: columns instead of rows, and exactly the names that row by row would give."""
 
+import math
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,12 @@ from decar.config_file import parse_study
 from decar.dataset.shards import bucket
 from decar.dataset.splits import check_groups, make_splits
 from decar.errors import ConfigError
-from decar.planning import batches as batches_module
-from decar.planning import hashing, recipe_cache
-from decar.planning.batches import batch_size_to_advise, buckets, keys_of, make_batches
+from decar.planning import hashing
+from decar.planning.batches import batch_size_to_advise, buckets, make_batches
+from decar.planning.downstream import _labelled
+from decar.planning.hashing import keys_of
 from decar.planning.identify import identify_row
-from decar.planning.index import build_index, count_status, read_sound, write_index
+from decar.planning.index import _first_of_key, _order, build_index, count_status, read_sound, write_index
 from decar.stages import MOLECULE_STAGES, digest, molecule_recipes, recipe_function, stage_recipe, stage_settings
 
 KEYS = [digest(number) for number in range(120)]
@@ -64,20 +67,42 @@ def settings(tmp_path: Path) -> MoleculesSettings:
     return study(tmp_path).molecules
 
 
-@given(st.lists(st.tuples(st.text(), st.none() | st.floats(allow_nan=False, allow_infinity=False)), max_size=20))
-def test_hash_in_pieces_is_the_hash_of_the_whole(values: list[tuple[str, float | None]]) -> None:
-    values = [(text, number) for text, number in values if text.isprintable() or text.isascii()]
-    table = pa.table(
-        {
-            "text": pa.array([text for text, _ in values], type=pa.string()),
-            "number": pa.array([number for _, number in values], type=pa.float64()),
-        }
-    )
-    rows = [[text, "nan" if number is None else str(number)] for text, number in values]
+TEXTS = st.none() | st.text()
+NUMBERS = st.none() | st.floats(allow_infinity=False)
+ROWS = st.lists(st.tuples(TEXTS, TEXTS, NUMBERS), max_size=12)
+
+
+def as_table(rows: list[tuple[Any, ...]], text: pa.DataType, sizes: list[int]) -> pa.Table:
+    """Return the rows as columns, cut into chunks of these sizes."""
+    cuts = sorted({min(size, len(rows)) for size in [0, *sizes, len(rows)]})
+    types = {"a": text, "b": text, "number": pa.float64()}
+    return pa.table({
+        name: pa.chunked_array(
+            [pa.array([row[i] for row in rows[start:stop]], type=kind) for start, stop in pairwise(cuts)], type=kind
+        )
+        for i, (name, kind) in enumerate(types.items())
+    })  # fmt: skip
+
+
+@given(ROWS, ROWS, st.lists(st.integers(0, 12), max_size=3))
+def test_digest_of_a_table_is_of_its_values_and_not_of_how_they_lie(
+    one: list[tuple[Any, ...]], other: list[tuple[Any, ...]], cuts: list[int]
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hashing, "PIECE", 3)
-        found = hashing.digest_in_pieces([1, hashing.rows(table), {"a": None}, hashing.texts(table["text"])])
-    assert found == digest([1, rows, {"a": None}, [text for text, _ in values]])
+        found = hashing.table_digest(as_table(one, pa.string(), []))
+        assert found == hashing.table_digest(as_table(one, pa.large_string(), cuts))
+        # The same rows as a slice of more: what lies beside them does not enter.
+        sliced = as_table([*other, *one, *other], pa.string(), cuts).slice(len(other), len(one))
+        assert found == hashing.table_digest(sliced)
+        # A missing number and one that is none are the same.
+        shown = [repr([(a, b, None if n is None or math.isnan(n) else n) for a, b, n in rows]) for rows in (one, other)]
+        assert (found == hashing.table_digest(as_table(other, pa.string(), []))) == (shown[0] == shown[1])
+
+
+def test_digest_tells_texts_apart_that_join_alike() -> None:
+    tables = [pa.table({"a": pa.array(texts)}) for texts in (["ab", "c"], ["a", "bc"], ["abc", ""], ["abc", None])]
+    assert len({hashing.table_digest(table) for table in tables}) == len(tables)
 
 
 def test_recipes_with_settings_hashed_once_are_the_recipes(tmp_path: Path) -> None:
@@ -95,7 +120,9 @@ def test_recipes_with_settings_hashed_once_are_the_recipes(tmp_path: Path) -> No
 @pytest.mark.parametrize("number", [1, 2, 16, 64])
 def test_buckets_of_all_keys_at_once_are_those_of_each(number: int) -> None:
     table = molecules(KEYS)
-    found = [(prefix, table["key"].to_pylist()[start:stop]) for prefix, start, stop in buckets(keys_of(table), number)]
+    found = [
+        (prefix, table["key"].to_pylist()[start:stop]) for prefix, start, stop in buckets(keys_of(table["key"]), number)
+    ]
     expected: dict[str, list[str]] = {}
     for key in sorted(KEYS):
         expected.setdefault(bucket(key, number), []).append(key)
@@ -103,25 +130,48 @@ def test_buckets_of_all_keys_at_once_are_those_of_each(number: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_names_of_batches_are_those_of_their_sorted_recipes(tmp_path: Path, size: int) -> None:
+def test_batches_are_the_buckets_of_their_keys_from_stage_to_stage(tmp_path: Path, size: int) -> None:
     made = study(tmp_path, batch_size=size)
     batches = make_batches(made, molecules(KEYS))
-    recipes = {
-        key: molecule_recipes(made, key, digest("a block") if key == max(KEYS) else "") for key in KEYS
-    }  # fmt: skip
     number = 1 << (-(-len(KEYS) // size) - 1).bit_length()
     members: dict[str, list[str]] = {}
-    for key in KEYS:
+    for key in sorted(KEYS):
         members.setdefault(key[:12] if size == 1 else bucket(key, number), []).append(key)
-    for stage in MOLECULE_STAGES:
-        expected = {f"{p}-{digest(sorted(recipes[key][stage] for key in keys))[:16]}" for p, keys in members.items()}
-        assert set(batches.parents[stage]) == expected
     assert max(map(len, members.values())) <= 2.5 * size
-    assert batches.recipes.tolist() == [recipes[key]["fields"].encode() for key in sorted(KEYS)]
+    before = {name: name for name in batches.sources}
+    for stage, names in batches.parents.items():
+        assert [name.split("-")[0] for name in names] == list(members)
+        assert list(names.values()) == (list(before) if stage != MOLECULE_STAGES[0] else [""] * len(members))
+        before = names
+    assert len({name for names in batches.parents.values() for name in names}) == len(MOLECULE_STAGES) * len(members)
     sources = [pd.read_parquet(path) for path in batches.sources.values()]
-    assert sorted(key for rows in sources for key in rows["key"]) == sorted(KEYS)
-    assert sorted(recipe for rows in sources for recipe in rows["recipe"] if recipe) == [digest("a block")]
+    assert [rows["key"].tolist() for rows in sources] == list(members.values())
+    assert [recipe for rows in sources for recipe in rows["recipe"] if recipe] == [digest("a block")]
     assert batches.of(0, len(KEYS)) == sorted(batches.parents["fields"])
+
+
+@pytest.mark.parametrize(
+    ("edit", "moved"),
+    [({"fields": {"spacing_angstrom": 0.7}}, ["fields"]),
+     ({"quantum": {"basis": "sto-3g"}}, ["wavefunction", "fields"]),
+     ({"seed": 5}, list(MOLECULE_STAGES)), ({"fields": {"write_cubes": True}}, [])],
+)  # fmt: skip
+def test_names_of_receipts_move_with_the_recipes_in_them(
+    tmp_path: Path, edit: dict[str, Any], moved: list[str]
+) -> None:
+    first = study(tmp_path, batch_size=15)
+    second = parse_study({**first.model_dump(mode="json", exclude_unset=True), **edit})
+    parents = [make_batches(made, molecules(KEYS)).parents for made in (first, second)]
+    assert [stage for stage in MOLECULE_STAGES if set(parents[0][stage]) != set(parents[1][stage])] == moved
+    recipes = [molecule_recipes(made, KEYS[0]) for made in (first, second)]
+    assert [stage for stage in MOLECULE_STAGES if recipes[0][stage] != recipes[1][stage]] == moved
+    # Another geometry is another molecule to its own batch only; another spelling of a SMILES to none.
+    table = molecules(KEYS)
+    other = table.set_column(4, "molblock", pa.array([None] * (len(KEYS) - 1) + ["another"], type=pa.large_string()))
+    spelt = table.set_column(1, "smiles", pa.array(["CC"] * len(KEYS)))
+    names = [set(make_batches(first, each).parents["fields"]) for each in (table, other, spelt)]
+    assert len(names[0] - names[1]) == 1
+    assert names[0] == names[2]
 
 
 def test_an_edit_moves_one_batch_and_growth_cuts_anew(tmp_path: Path) -> None:
@@ -134,24 +184,30 @@ def test_an_edit_moves_one_batch_and_growth_cuts_anew(tmp_path: Path) -> None:
     assert not set(before) & set(grown)
 
 
-def test_recipes_planned_before_are_not_hashed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipe_cache, "WORTH_IT", 1)
-    made = study(tmp_path, batch_size=15)
-    first = make_batches(made, molecules(KEYS))
-    hashed: list[str] = []
-    original = batches_module._recipes
+def test_rows_of_keys_that_begin_alike_are_told_apart() -> None:
+    alike = KEYS[0][:16] + KEYS[1][16:]
+    keys = pa.chunked_array([pa.array([KEYS[0], None, alike, KEYS[2]])])
+    places = np.array([2, 0, 1, 2, 3, 0, 1])
+    assert _first_of_key(keys, places).tolist() == [0, 1, 2, 0, 4, 1, 6]
 
-    def counting(prefix: str, *arguments: Any) -> recipe_cache.BatchRecipes:
-        hashed.append(prefix)
-        return original(prefix, *arguments)
 
-    monkeypatch.setattr(batches_module, "_recipes", counting)
-    again = make_batches(made, molecules(KEYS))
-    assert not hashed
-    assert (again.parents, again.sources, again.starts) == (first.parents, first.sources, first.starts)
-    assert again.recipes.tolist() == first.recipes.tolist()
-    make_batches(made, molecules([*KEYS[:-1], digest("another")]))
-    assert 1 <= len(hashed) <= 2
+def test_labels_count_once_however_often_their_molecule_stands_in_the_table(
+    settings: MoleculesSettings, tmp_path: Path
+) -> None:
+    def found(rows: str) -> str:
+        settings.table.write_text(f"id,name,smiles,active\n{rows}")
+        write_index(settings, tmp_path / "known", tmp_path / "index.parquet")
+        _order.cache_clear()
+        return _labelled(tmp_path / "index.parquet", "active")
+
+    alone = found("a,n,CCO,1\nb,n,CCC,0\n")
+    assert found("a,n,CCO,1\nb,n,CCC,0\nc,n,OCC,1\n") == alone
+    assert found("b,n,CCC,0\nc,n,OCC,1\nd,broken,C1CC,1\n") == alone
+    disputed = found("a,n,CCO,1\nb,n,CCC,0\nc,n,OCC,0\n")
+    assert found("c,n,OCC,0\na,n,CCO,1\nb,n,CCC,0\n") == disputed
+    missing = found("a,n,CCO,1\nb,n,CCC,0\nc,n,OCC,\n")
+    assert found("c,n,OCC,\nb,n,CCC,0\na,n,CCO,1\n") == missing
+    assert len({alone, disputed, missing, found("a,n,CCO,0\nb,n,CCC,0\n")}) == 4
 
 
 def test_a_better_batch_size_is_named_for_many_molecules(tmp_path: Path) -> None:
@@ -247,5 +303,5 @@ def _refusal(check: Callable[[], object]) -> str | None:
 
 def test_keys_of_a_slice_begin_where_it_begins() -> None:
     table = molecules(KEYS).slice(50, 10)
-    assert keys_of(table).tolist() == [key.encode() for key in sorted(KEYS)[50:60]]
-    assert np.array_equal(keys_of(molecules(KEYS))[50:60], keys_of(table))
+    assert keys_of(table["key"]).tolist() == [key.encode() for key in sorted(KEYS)[50:60]]
+    assert np.array_equal(keys_of(molecules(KEYS)["key"])[50:60], keys_of(table["key"]))

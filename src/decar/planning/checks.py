@@ -4,6 +4,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from decar.config import Study
@@ -36,8 +37,16 @@ def check_index(study: Study, index: Path) -> None:
 
 def _check_classes(study: Study, index: Path) -> None:
     labels = [f"label:{name}" for name in study.molecules.labels]
-    found, _ = labels_of(study.molecules, read_table_columns(index, ["id", "key", *labels]))
-    values = found.loc[found["property"] == study.training.property, "value"]
+    table = pq.read_table(index, columns=["id", "key", "status", *labels])
+    # Only molecules of several rows can have several values: for these alone rows are merged.
+    repeated = pc.unique(table.filter(pc.equal(table["status"], "duplicate"))["key"])
+    is_repeated = pc.is_in(table["key"], repeated)
+    merged, _ = labels_of(study.molecules, table.filter(is_repeated).to_pandas())
+    alone = table.filter(pc.and_(pc.equal(table["status"], "ok"), pc.invert(is_repeated)))
+    values = pd.concat([
+        merged.loc[merged["property"] == study.training.property, "value"],
+        alone[f"label:{study.training.property}"].drop_null().to_pandas(),
+    ])  # fmt: skip
     if set(classes := values.unique().tolist()) != {0.0, 1.0}:
         raise ConfigError(
             f"the property {study.training.property!r} has not both classes", where=study.molecules.table,
@@ -46,20 +55,22 @@ def _check_classes(study: Study, index: Path) -> None:
 
 
 def _check_example(study: Study, index: Path) -> None:
-    identifiers = read_table_columns(index, ["id"])["id"].astype("str")
-    if not (identifiers == study.figures.example).any():
-        near = get_close_matches(study.figures.example, identifiers.head(NUM_COMPARED), n=3, cutoff=0.3)
+    identifiers = pq.read_table(index, columns=["id"])["id"]
+    if not pc.any(pc.equal(identifiers, study.figures.example)).as_py():
+        some = identifiers.slice(0, NUM_COMPARED).to_pylist()
+        near = get_close_matches(study.figures.example, some, n=3, cutoff=0.3)
         raise ConfigError(
             "figures.example is not an identifier of the table", where=study.molecules.table,
             seen=study.figures.example, expected=f"a value of column {study.molecules.id_column!r}",
-            remedy=f"for example: {', '.join(near or identifiers.head(3))}",
+            remedy=f"for example: {', '.join(near or some[:3])}",
         )  # fmt: skip
 
 
 def _check_basis_sets(study: Study, index: Path) -> None:
     """Refuse a basis that has no element of the table: its name is misspelt. One that lacks some fails for those."""
-    table = read_table_columns(index, ["status", "smiles"])
-    smiles_of_some = table.loc[table["status"] == "ok", "smiles"].head(NUM_PROBED)
+    with pq.ParquetFile(index) as file:
+        table = next(file.iter_batches(10 * NUM_PROBED, columns=["status", "smiles"]))
+    smiles_of_some = table.filter(pc.equal(table["status"], "ok"))["smiles"].to_pylist()[:NUM_PROBED]
     numbers = {int(z) for smiles in smiles_of_some for z in atomic_numbers_of(molecular_graph(smiles))}
     for key, basis in (("basis", study.quantum.basis), ("fitting_basis", study.quantum.fitting_basis)):
         if basis is not None and not any(covers(basis, number) for number in numbers):

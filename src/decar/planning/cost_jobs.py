@@ -5,11 +5,11 @@ The plan computes these numbers once for every batch, from arrays; a rule only l
 beside the resident set.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from decar.config import ModelSettings, Study
@@ -41,16 +41,26 @@ def sizes_for(study: Study, formulas: Iterable[str]) -> MoleculeSizes:
     return molecule_sizes(formulas, study.quantum, study.fields, constants()["extents_angstrom"])
 
 
-def batch_demands(study: Study, formulas: Iterable[str], batch: Integers, num_batches: int) -> Integers:
+def batch_demands(study: Study, formulas: Iterable[str] | pa.ChunkedArray, starts: Sequence[int]) -> Integers:
     """Return what the jobs of each batch ask for, (batch, stage, 2): mem_mb and minutes.
 
-    `formulas` and `batch` (the number of the batch, 0 to num_batches - 1) have an entry a molecule.
+    `formulas` have an entry a molecule, batch by batch; each batch begins at one of `starts`. Molecules of one formula
+    cost the same, so the arrays of costs are as long as the formulas are different.
     """
-    costs = stage_costs(study, sizes_for(study, formulas))
+    different, of = _distinct(formulas)
+    costs = stage_costs(study, sizes_for(study, different))
     if study.quantum.backend == "psi4":
         run_by_psi4 = ["wavefunction", *(["optimise"] if "dft" in study.optimise.methods else [])]
         costs |= {stage: _with_psi4(costs[stage]) for stage in run_by_psi4}
-    return np.stack([_demands(costs[stage], batch, num_batches) for stage in MOLECULE_STAGES], axis=1)
+    return np.stack([_demands(costs[stage], of, starts) for stage in MOLECULE_STAGES], axis=1)
+
+
+def _distinct(formulas: Iterable[str] | pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]:
+    """Return the different formulas, and the place among them of each molecule's."""
+    if not isinstance(formulas, pa.ChunkedArray):
+        formulas = pa.chunked_array([pa.array(formulas, type=pa.string())])
+    encoded = formulas.combine_chunks().dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
 
 
 def _with_psi4(costs: Costs) -> Costs:
@@ -58,12 +68,10 @@ def _with_psi4(costs: Costs) -> Costs:
     return replace(costs, memory_mb=memory, seconds=PSI4_TIMES_SECONDS * costs.seconds)
 
 
-def _demands(costs: Costs, batch: Integers, num_batches: int) -> Integers:
-    memory = np.zeros(num_batches)
-    slowest = np.zeros(num_batches)
-    np.maximum.at(memory, batch, costs.memory_mb)
-    np.maximum.at(slowest, batch, costs.seconds)
-    total = np.asarray(np.bincount(batch, weights=costs.seconds, minlength=num_batches), dtype=np.float64)
+def _demands(costs: Costs, of: NDArray[np.int32], starts: Sequence[int]) -> Integers:
+    memory = np.maximum.reduceat(costs.memory_mb[of], starts)
+    seconds = costs.seconds[of]
+    total, slowest = np.add.reduceat(seconds, starts), np.maximum.reduceat(seconds, starts)
     return np.stack([_memory(memory), _minutes(total, slowest)], axis=-1)
 
 
@@ -77,10 +85,11 @@ def _minutes(total: NDArray[np.float64], slowest: NDArray[np.float64]) -> Intege
     return np.ceil(TIME_SPARE_MINUTES + seconds / 60).astype(np.int64)
 
 
-def step_demands(study: Study, formulas: Iterable[str]) -> dict[str, Demand]:
+def step_demands(study: Study, formulas: Iterable[str] | pa.ChunkedArray) -> dict[str, Demand]:
     """Return what the steps that see all molecules ask for; `train` is the most demanding network, a node's share."""
-    sizes = sizes_for(study, formulas)
-    num = len(sizes) * study.conformers.num_kept
+    different, of = _distinct(formulas)
+    sizes = sizes_for(study, different)
+    num = len(of) * study.conformers.num_kept
     largest = float(sizes.voxels.max(initial=1.0))
     demands = {}
     for step in ("shards", "dataset", "train", "interpret"):
@@ -139,11 +148,9 @@ def _step_costs(study: Study, step: str, num: int, voxels: float, network: Model
     return float(predict(f"{step}.seconds", one["seconds"])[0]), float(predict(f"{step}.memory", one["memory"])[0])
 
 
-def plan_demands(study: Study, formulas: Iterable[str], batch_of: Iterable[str]) -> dict[str, list[int]]:
-    """Return what a plan keeps, {prefix of a batch: mem_mb and minutes of each per-molecule stage, in order}.
-
-    `batch_of` names a receipt of each molecule, `<prefix>-<hash>`.
-    """
-    codes, unique = pd.factorize(np.asarray(batch_of, dtype=object))
-    demands = batch_demands(study, formulas, codes.astype(np.int64), len(unique))
-    return {str(name).split("-")[0]: row for name, row in zip(unique, demands.reshape(len(unique), -1).tolist())}
+def plan_demands(
+    study: Study, formulas: Iterable[str] | pa.ChunkedArray, prefixes: Sequence[str], starts: Sequence[int]
+) -> dict[str, list[int]]:
+    """Return what a plan keeps, {prefix of a batch: mem_mb and minutes of each per-molecule stage, in order}."""
+    demands = batch_demands(study, formulas, starts)
+    return dict(zip(prefixes, demands.reshape(len(prefixes), -1).tolist(), strict=True))

@@ -8,35 +8,36 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from decar.config import Study
-from decar.planning.batches import SHORT
+from decar.planning.batches import SHORT, identity_digest
 from decar.planning.frozen import TrainingJob
-from decar.planning.hashing import Pieces, digest_in_pieces, later, rows, texts
+from decar.planning.hashing import table_digest
 from decar.planning.index import key_of, read_sound
-from decar.stages import STAGE_VERSION, digest
+from decar.stages import STAGE_VERSION, digest, settings_digests
 
 
-def name_downstream(study: Study, index: Path, recipes: pa.ChunkedArray, shards: list[str]) -> dict[str, Any]:
+def name_downstream(study: Study, index: Path, molecules: pa.Table, shards: list[str]) -> dict[str, Any]:
     """Return the entries of a plan from the table of molecules to the figures.
 
-    `recipes`: those of the fields, sorted; `shards`: their names. A column of the index at a time is in memory.
+    `molecules`: key, smiles and molblock, sorted by key; `shards`: their names. Of the index, some columns are in
+    memory at a time.
     """
     settings = study.model_dump(mode="json")
     meaning = [settings["molecules"]["labels"], settings["molecules"]["on_conflict"]]
-    listed = digest_in_pieces([STAGE_VERSION["molecules"], meaning, later(lambda: _listed(index))])
+    listed = digest([STAGE_VERSION["molecules"], meaning, _listed(index)])
     # Folds are balanced by the class that is learned.
     dataset = digest([
         STAGE_VERSION["shards"], listed, shards, settings["dataset"], study.seed, study.workflow.max_failed_share,
         study.training.property,
     ])  # fmt: skip
     # A network depends on fields, the label it learns and the split, not on names, rows or other labels.
-    data = digest_in_pieces([
-        STAGE_VERSION["molecules"], STAGE_VERSION["shards"], texts(recipes), later(lambda: _grouped(index)),
-        later(lambda: _labelled(index, study.training.property)), study.molecules.labels[study.training.property].kind,
-        study.molecules.on_conflict, study.seed,
+    data = digest([
+        STAGE_VERSION["molecules"], STAGE_VERSION["shards"], settings_digests(study)["fields"],
+        identity_digest(molecules), _grouped(index), _labelled(index, study.training.property),
+        study.molecules.labels[study.training.property].kind, study.molecules.on_conflict, study.seed,
     ])  # fmt: skip
     training, hashes = _training(study, settings, data)
-    smiles = read_sound(index, ["smiles"], sort_by="smiles")["smiles"]
-    evaluated = digest_in_pieces([STAGE_VERSION["evaluate"], hashes, settings["evaluate"], texts(smiles), data])
+    smiles = table_digest(molecules.select(["smiles"]))
+    evaluated = digest([STAGE_VERSION["evaluate"], hashes, settings["evaluate"], smiles, data])
     first = _jobs_of(training, study.interpret.model, study.interpret.scheme)[0].folder
     control = study.interpret.permuted_control
     permuted = _jobs_of(training, control, study.interpret.scheme)[0].folder if control else ""
@@ -63,26 +64,31 @@ def name_downstream(study: Study, index: Path, recipes: pa.ChunkedArray, shards:
     }
 
 
-def _listed(index: Path) -> Pieces:
-    """Return the rows as the user wrote them, with their labels: what the table of molecules is made from."""
+def _listed(index: Path) -> str:
+    """Return the digest of the rows as the user wrote them, with their labels: what the molecules are made from."""
     labels = [name for name in pq.read_schema(index).names if name.startswith("label:")]
-    return rows(pq.read_table(index, columns=["id", "name", "raw", "key", *labels]))
+    return table_digest(pq.read_table(index, columns=["id", "name", "raw", "key", *labels]))
 
 
-def _grouped(index: Path) -> Pieces:
-    return rows(read_sound(index, ["key", "split_group", "scaffold"]))
+def _grouped(index: Path) -> str:
+    return table_digest(read_sound(index, ["split_group", "scaffold"]))
 
 
-def _labelled(index: Path, name: str) -> Pieces:
-    """Return key and learned label of every identified row, sorted; a row that repeats another one adds nothing."""
-    table = pq.read_table(index, columns=["key", f"label:{name}"])
-    # Sorted as the texts that they are hashed as; rows without a key come last.
-    values = table[f"label:{name}"].combine_chunks().dictionary_encode()
-    shown = pa.array([repr(value) for value in values.dictionary.to_pylist()], type=pa.string())
-    table = pa.table({"key": table["key"], "value": pc.fill_null(shown.take(values.indices), "nan")})
-    table = table.group_by(["key", "value"]).aggregate([])
-    order = pc.sort_indices(table, [("key", "ascending"), ("value", "ascending")])
-    return rows(table.take(order[: len(table) - table["key"].null_count]))
+def _labelled(index: Path, name: str) -> str:
+    """Return the digest of the values of the learned label of each molecule.
+
+    A row that repeats another one adds nothing; a molecule with several values counts with all of them.
+    """
+    label = f"label:{name}"
+    table = pq.read_table(index, columns=["status", "key", label])
+    repeated = pc.unique(table.filter(pc.equal(table["status"], "duplicate"))["key"])
+    pairs = table.filter(pc.is_in(table["key"], repeated)).group_by(["key", label]).aggregate([])
+    counts = pairs.group_by("key").aggregate([("key", "count")])
+    disputed = counts.filter(pc.greater(counts["key_count"], 1))["key"].combine_chunks()
+    pairs = pairs.filter(pc.is_in(pairs["key"], disputed)).sort_by([("key", "ascending"), (label, "ascending")])
+    agreed = read_sound(index, ["key", label])
+    agreed = agreed.filter(pc.invert(pc.is_in(agreed["key"], disputed)))
+    return digest([table_digest(agreed), table_digest(pairs)])
 
 
 def _jobs_of(training: list[TrainingJob], model: str, scheme: str) -> list[TrainingJob]:

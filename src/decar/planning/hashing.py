@@ -1,97 +1,66 @@
-"""SHA-256 over long JSON lists, a piece at a time: equal to `decar.stages.digest`, without the whole text in memory.
+"""SHA-256 over the columns of a table, from the bytes in which Arrow holds them: a second for ten million texts.
 
-The JSON of a million rows is made by column operations, a tenth of the time of making it row by row.
+Per column: its name and length, then for each piece of rows the length of every text (-1 where it is missing) and the
+texts one behind another, or numbers as float64 with one NaN for all that are missing. Two tables have one digest
+only if they hold the same; how a table is cut into chunks, and how wide its offsets are, does not enter.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from decar.record import canonical_json
 
-PIECE = 50_000  # rows of one piece
-CONTROL = r"[\x00-\x1f]"  # JSON escapes these one by one: rare enough to be left to `json`
+PIECE = 100_000  # rows of one piece, so that no column is copied as a whole
+KEY_LENGTH = 64
+Keys = np.ndarray[Any, np.dtype[np.bytes_]]
 
 
-@dataclass(frozen=True)
-class Pieces:
-    """A JSON list, given as texts of some of its entries each, joined by commas."""
-
-    texts: Iterable[bytes]
-
-
-def digest_in_pieces(values: list[object]) -> str:
-    """Return `digest(values)`; an entry may be `Pieces`, which stands for its list."""
-    sha = hashlib.sha256(b"[")
-    for number, value in enumerate(values):
-        sha.update(b"," if number else b"")
-        if isinstance(value, Pieces):
-            sha.update(b"[")
-            for place, text in enumerate(text for text in value.texts if text):
-                sha.update(b"," if place else b"")
-                sha.update(text)
-            sha.update(b"]")
-        else:
-            sha.update(canonical_json(value).encode())
-    sha.update(b"]")
+def table_digest(table: pa.Table) -> str:
+    """Return the digest of a table of texts and of floating-point numbers; the order of its rows counts."""
+    sha = hashlib.sha256()
+    for name in table.column_names:
+        sha.update(canonical_json([name, len(table)]).encode())
+        for start in range(0, len(table), PIECE):
+            for part in _bytes(table[name].slice(start, PIECE).combine_chunks()):
+                sha.update(part)
     return sha.hexdigest()
 
 
-def later(make: Callable[[], Pieces]) -> Pieces:
-    """Return a list whose columns are read when its turn comes, and let go after it."""
-
-    def pieces() -> Iterator[bytes]:
-        yield from make().texts
-        pa.default_memory_pool().release_unused()
-
-    return Pieces(pieces())
-
-
-def texts(column: pa.ChunkedArray) -> Pieces:
-    """Return the list of the texts of a column."""
-    return Pieces(_joined(_quoted(column.slice(start, PIECE))) for start in range(0, len(column), PIECE))
-
-
-def rows(table: pa.Table) -> Pieces:
-    """Return the list of the rows of a table, each the list of its values as text; a missing one is `nan`."""
-
-    def pieces() -> Iterator[bytes]:
-        for start in range(0, len(table), PIECE):
-            part = table.slice(start, PIECE)
-            cells = _join(*(_quoted(part[name]) for name in part.column_names), ",")
-            yield _joined(_join("[", cells, "]", ""))
-
-    return Pieces(pieces())
-
-
-def _quoted(column: pa.ChunkedArray) -> pa.Array:
-    """Return each value as a JSON string (text, or the shortest number that Python writes)."""
-    column = column.combine_chunks()
+def _bytes(column: pa.Array) -> Iterator[bytes | memoryview]:
     if pa.types.is_floating(column.type):
-        distinct = column.dictionary_encode()
-        shown = pa.array([repr(value) for value in distinct.dictionary.to_pylist()], type=pa.large_string())
-        column = shown.take(distinct.indices)
-    column = pc.fill_null(column.cast(pa.large_string()), "nan")
-    if pc.any(pc.match_substring_regex(column, CONTROL)).as_py():
-        return pa.array([canonical_json(value) for value in column.to_pylist()], type=pa.large_string())
-    column = pc.replace_substring(column, "\\", "\\\\")
-    return _join('"', pc.replace_substring(column, '"', '\\"'), '"', "")
+        values = pc.fill_null(column, np.nan).to_numpy(zero_copy_only=False).astype("<f8")
+        values[np.isnan(values)] = np.nan
+        yield values.tobytes()
+        return
+    yield pc.fill_null(pc.binary_length(column), -1).to_numpy().astype("<i4").tobytes()
+    column = pc.fill_null(column, "") if column.null_count else column
+    wide = pa.types.is_large_string(column.type)
+    offsets = memoryview(column.buffers()[1]).cast("q" if wide else "i")
+    begin, end = offsets[column.offset], offsets[column.offset + len(column)]
+    if end > begin:
+        yield memoryview(column.buffers()[2])[begin:end]
 
 
-def _joined(column: pa.Array) -> bytes:
-    """Return the texts of a column with commas between them: the data of an Arrow column lie one behind another."""
-    if not len(column):
-        return b""
-    column = _join(column, ",", "")
-    begin, end = column.offset, column.offset + len(column)
-    offsets = memoryview(column.buffers()[1]).cast("q")
-    return memoryview(column.buffers()[2])[offsets[begin] : offsets[end] - 1].tobytes()
+def keys_of(column: pa.ChunkedArray) -> Keys:
+    """Return a column of keys as an array of bytes, which is the memory of the column where it is in one piece."""
+    keys = column.combine_chunks()
+    wide = pa.types.is_large_string(keys.type)
+    begin = memoryview(keys.buffers()[1]).cast("q" if wide else "i")[keys.offset] if len(keys) else 0
+    data = np.frombuffer(keys.buffers()[2] or b"", dtype=np.uint8)
+    return data[begin : begin + len(keys) * KEY_LENGTH].view(f"S{KEY_LENGTH}")
 
 
-def _join(*parts: "pa.Array | str") -> pa.Array:
-    """Join texts row by row; the last of the parts stands between the others."""
-    columns = [pa.scalar(part, type=pa.large_string()) if isinstance(part, str) else part for part in parts]
-    return pc.binary_join_element_wise(*columns)
+def leading_digits(keys: Keys) -> "np.ndarray[Any, np.dtype[np.uint64]]":
+    """Return the leading 16 hexadecimal digits of each key as a number."""
+    # For all keys at once: '0' is 48, 'a' is 97.
+    letters = keys.view(np.uint8).reshape(-1, KEY_LENGTH)
+    leading = np.zeros(len(keys), dtype=np.uint64)
+    for place in range(16):
+        letter = letters[:, place]
+        leading = (leading << np.uint64(4)) | (letter - np.where(letter > 57, np.uint8(87), np.uint8(48)))
+    return leading

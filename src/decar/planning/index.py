@@ -25,6 +25,7 @@ from decar.config import MoleculesSettings
 from decar.molecules.identity import KEY_VERSION
 from decar.molecules.labels import label_values
 from decar.molecules.read import read_rows
+from decar.planning.hashing import KEY_LENGTH, keys_of, leading_digits
 from decar.planning.identify import IDENTITY
 from decar.planning.known_rows import identified
 from decar.receipt import read_table
@@ -100,13 +101,17 @@ def _text(column: "pd.Series[Any]") -> pa.ChunkedArray:
 
 def _first_of_key(keys: pa.ChunkedArray, places: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
     """Return for each row the number of the first row of the same molecule; its own where it has no key."""
-    codes = pc.index_in(keys, value_set=pc.unique(keys.drop_null())).combine_chunks()
-    code = np.asarray(pc.fill_null(codes, -1))[places]
-    own = np.arange(len(places))
-    sound = np.flatnonzero(code >= 0)
-    _, first, inverse = np.unique(code[sound], return_index=True, return_inverse=True)
-    own[sound] = sound[first][inverse]
-    return own
+    has_key = pc.is_valid(keys).to_numpy()[places]
+    sound = np.flatnonzero(has_key)
+    leading = leading_digits(keys_of(pc.fill_null(keys, "0" * KEY_LENGTH)))[places[sound]]
+    # Numbers of 8 bytes tell nearly all apart; only those that share one are compared as the texts that they are.
+    _, inverse, counts = np.unique(leading, return_inverse=True, return_counts=True)
+    shared = sound[counts[inverse] > 1]
+    codes = keys.take(pa.array(places[shared])).combine_chunks().dictionary_encode().indices.to_numpy()
+    first = np.arange(len(places))
+    _, place, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    first[shared] = shared[place[inverse]]
+    return first
 
 
 def _piece(

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import yaml
@@ -20,21 +19,20 @@ from decar.atomic import write_text
 from decar.config import Study
 from decar.errors import ConfigError, DecarError
 from decar.molecules.identity import KEY_VERSION
-from decar.planning.batches import SHORT, Batches, batch_size_to_advise, buckets, keys_of, make_batches
+from decar.planning.batches import SHORT, batch_size_to_advise, buckets, identity_digest, make_batches
 from decar.planning.checks import check_index
 from decar.planning.cost_jobs import plan_demands, step_demands
 from decar.planning.downstream import name_downstream
 from decar.planning.frozen import Plan, TrainingJob, load_plan
-from decar.planning.hashing import digest_in_pieces, texts
+from decar.planning.hashing import keys_of
 from decar.planning.index import count_status, read_sound, write_index
 from decar.planning.study_check import check_study_apart
 from decar.receipt import read_table
-from decar.stages import MOLECULE_STAGES, STAGE_VERSION, digest
+from decar.stages import MOLECULE_STAGES, STAGE_VERSION, digest, settings_digests
 
 __all__ = ["Plan", "TrainingJob", "load_plan", "make_plan", "read_index"]
 
-PLAN_VERSION = 3  # of the names below and of the JSON file
-AT_A_TIME = 100_000  # molecules whose costs are arrays at one time
+PLAN_VERSION = 4  # of the names below and of the JSON file
 
 
 def make_plan(
@@ -83,15 +81,18 @@ def _plan(study: Study, index: Path, frozen: Path, report: Callable[[str], None]
             f"gigabytes: set workflow.batch_size, for example to {advised}"
         )
     batches = make_batches(study, molecules)
-    keys = keys_of(molecules)
+    fields = settings_digests(study)["fields"]
     shards = {}
-    for prefix, start, stop in buckets(keys, study.dataset.num_shards):
-        recipes = texts(batches.sorted_recipes(start, stop))
-        content = digest_in_pieces([STAGE_VERSION["shards"], recipes])[:SHORT]
+    for prefix, start, stop in buckets(keys_of(molecules["key"]), study.dataset.num_shards):
+        members = identity_digest(molecules.slice(start, stop - start))
+        content = digest([STAGE_VERSION["shards"], fields, members])[:SHORT]
         shards[f"{prefix}-{content}"] = batches.of(start, stop)
-    del keys, molecules
+    molecules = molecules.select(["key", "smiles", "molblock"])
+    downstream = name_downstream(study, index, molecules, sorted(shards))
+    del molecules
     pa.default_memory_pool().release_unused()
-    downstream = name_downstream(study, index, batches.release_recipes(), sorted(shards))
+    formulas = read_sound(index, ["formula"])["formula"]
+    prefixes = [name.split("-")[0] for name in batches.parents[MOLECULE_STAGES[-1]]]
     return Plan(
         study=str(frozen),
         folder=str(study.folder),
@@ -101,31 +102,10 @@ def _plan(study: Study, index: Path, frozen: Path, report: Callable[[str], None]
         shards=shards,
         formats=list(study.figures.formats),
         counts=count_status(index),
-        demands=_demands(study, index, batches),
-        steps={name: [step.mem_mb, step.runtime] for name, step in step_demands(study, _formulas(index)).items()},
+        demands=plan_demands(study, formulas, prefixes, batches.starts),
+        steps={name: [step.mem_mb, step.runtime] for name, step in step_demands(study, formulas).items()},
         **downstream,
     )
-
-
-def _demands(study: Study, index: Path, batches: Batches) -> dict[str, list[int]]:
-    """Return what the jobs of each batch ask for (see `plan_demands`), some batches at a time."""
-    formulas = _formulas(index)
-    names = np.array(list(batches.parents[MOLECULE_STAGES[-1]]), dtype=object)
-    ends = np.array([*batches.starts[1:], len(formulas)], dtype=np.int64)
-    demands: dict[str, list[int]] = {}
-    first = 0
-    while first < len(names):
-        start = batches.starts[first]
-        last = max(first + 1, int(np.searchsorted(ends, start + AT_A_TIME, side="right")))
-        sizes = ends[first:last] - np.array(batches.starts[first:last], dtype=np.int64)
-        members = np.repeat(names[first:last], sizes).tolist()
-        demands |= plan_demands(study, formulas[start : ends[last - 1]].to_pylist(), members)
-        first = last
-    return demands
-
-
-def _formulas(index: Path) -> pa.ChunkedArray:
-    return read_sound(index, ["key", "formula"])["formula"]
 
 
 def read_index(plan: Plan) -> pd.DataFrame:
