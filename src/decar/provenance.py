@@ -2,6 +2,7 @@
 
 import platform
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from decar import __version__
@@ -10,12 +11,15 @@ from decar import __version__
 def package_versions(*packages: str) -> dict[str, str]:
     """Return the installed version of each distribution, `"absent"` for one that is not installed."""
     found = {"decar": __version__, "python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "absent"
-    return found
+    return {**found, **{package: _version(package) for package in packages}}
+
+
+@cache  # each record of a batch names them
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
 
 
 def provenance(*packages: str) -> dict[str, object]:

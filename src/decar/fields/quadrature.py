@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import lebedev_rule
+from scipy.spatial.distance import cdist
 
 Floats = NDArray[np.float64]
 HYDROGEN_SHARE = 0.3
@@ -86,8 +87,7 @@ def atom_quadrature(
 
 def atom_shares(atomic_numbers: NDArray[np.int32], geometry_bohr: Floats, points: Floats) -> Floats:
     """Return w_A at points (n, 3), (atom, n); the shares of a point sum to one."""
-    distances = np.stack([np.linalg.norm(points - centre, axis=1) for centre in geometry_bohr])
-    distances = np.maximum(distances, NEAREST_BOHR)
+    distances = np.maximum(cdist(geometry_bohr, points), NEAREST_BOHR)
     eta = np.where(atomic_numbers == 1, HYDROGEN_SHARE, 1.0)
     # The common factor exp(2 r_min) keeps far points from underflowing.
     shares = eta[:, None] * np.exp(-2 * (distances - distances.min(axis=0))) / distances**3
