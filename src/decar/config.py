@@ -162,6 +162,12 @@ class DatasetSettings(Section):
 Augmentation = Literal["none", "rotations_6", "rotations_24", "continuous"]
 
 
+class TaskSettings(Section):
+    """A property that a network learns beside `training.property`; kind and unit are those of `molecules.labels`."""
+
+    weight: Positive = Field(1.0, description="Weight of each of its labels in the loss, against 1.")
+
+
 class ModelSettings(Section):
     """One network: which fields it sees and how large it is."""
 
@@ -186,6 +192,10 @@ class ModelSettings(Section):
     )
     hidden: Count = Field(32, description="Width of the fully connected layer before the output.")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="Dropout before the output.")
+    tasks: dict[Name, TaskSettings] = Field(
+        default_factory=dict,
+        description="Further properties that the network learns beside `training.property`; missing labels are masked.",
+    )
     role: Literal["model", "control"] = Field(
         "model",
         description="`control`: geometry alone, or permuted labels; drawn and named as such in tables and figures.",
@@ -390,6 +400,12 @@ class Study(Section):
             )
         for name, model in self.training.models.items():
             missing = sorted(set(model.fields) - set(self.fields.names))
+            unknown = sorted(set(model.tasks) - (set(self.molecules.labels) - {self.training.property}))
+            if unknown:
+                raise ValueError(
+                    f"training.models.{name}.tasks has {unknown}, but further properties are of molecules.labels: "
+                    f"{sorted(set(self.molecules.labels) - {self.training.property})}"
+                )
             if missing:
                 raise ValueError(f"training.models.{name}.fields has {missing}, which fields.names does not compute")
         if self.interpret.model not in self.training.models:

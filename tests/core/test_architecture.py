@@ -49,6 +49,7 @@ STAGE_CODE = {
         "training/module.py",
         "training/batches.py",
         "training/outcome.py",
+        "training/objectives.py",
         "training/callbacks.py",
         "training/domain.py",
         "models/published.py",

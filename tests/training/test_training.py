@@ -15,12 +15,15 @@ import torch
 from decar.config import Study
 from decar.errors import BackendUnavailableError, DataFormatError
 from decar.models.package import load_package
+from decar.models.task import Task
 from decar.training.batches import epoch_batches
 from decar.training.callbacks import best_epoch, is_finished
 from decar.training.module import dropout_keep, learning_rate_at
+from decar.training.objectives import Objective
 from decar.training.outcome import Outcome, auroc, gather, per_molecule, weighted_loss
 from decar.training.train import train
 from tests.dataset.synthetic_study import make_dataset, make_study
+from tests.training.many_tasks import make_many_tasks
 from tests.training.run_training import NoteFirstGradient
 
 SCRIPT = Path(__file__).with_name("run_training.py")
@@ -134,8 +137,10 @@ def test_killed_training_goes_on_as_if_uninterrupted(tmp_path: Path, data: tuple
 
 @pytest.mark.parametrize("processes", [2, 4])
 def test_several_processes_do_what_one_does(tmp_path: Path, data: tuple[Path, Path], processes: int) -> None:
-    """Same first gradient to 1e-6, same validation figures, each molecule predicted once."""
+    """Same first gradient to 1e-6, same validation figures, each molecule predicted once; with two, of many tasks."""
     study = make_study(tmp_path, max_epochs=2, batch_size=5)
+    if processes == 2:
+        study, data = make_many_tasks(tmp_path, 11, max_epochs=2, batch_size=5)
     note = NoteFirstGradient(tmp_path / "one.pt")
     train(study, *data, "density", "random", 0, tmp_path / "one", callbacks=[note])
     job = job_file(tmp_path, study, data)
@@ -183,14 +188,16 @@ def test_batches_are_shared_out_without_duplicates(world_size: int, num_samples:
 
 
 def test_weighted_loss_and_molecule_mean() -> None:
-    rows = [Outcome("a", 0, 0.5, 1.0, 2.0), Outcome("a", 1, 0.5, 1.0, 0.0), Outcome("b", 0, 1.0, 0.0, -1.0)]
+    rows = [Outcome("a", 0, 0.5, (1.0,), (2.0,)), Outcome("a", 1, 0.5, (1.0,), (0.0,)),
+            Outcome("b", 0, 1.0, (0.0,), (-1.0,))]  # fmt: skip
+    tasks = [Task("sweet")]
     expected = (0.5 * math.log1p(math.exp(-2)) + 0.5 * math.log(2)) * 3 + math.log1p(math.exp(-1))
-    assert weighted_loss(rows, (1.0, 3.0)) == pytest.approx(expected / 4)
-    assert weighted_loss([Outcome("a", 0, 1.0, 1.0, -800.0)], (1.0, 1.0)) == pytest.approx(800.0)
-    table = per_molecule(rows).set_index("key")
-    assert table.loc["a", "probability"] == pytest.approx(0.5 * (1 / (1 + math.exp(-2)) + 0.5))
-    assert auroc(rows) == 1.0
-    assert math.isnan(auroc(rows[:2]))
+    assert weighted_loss(rows, [Objective(tasks[0], class_weights=(1.0, 3.0))]) == pytest.approx(expected / 4)
+    assert weighted_loss([Outcome("a", 0, 1.0, (1.0,), (-800.0,))], [Objective(tasks[0])]) == pytest.approx(800.0)
+    table = per_molecule(rows, tasks).set_index("key")
+    assert table.loc["a", "sweet"] == pytest.approx(0.5 * (1 / (1 + math.exp(-2)) + 0.5))
+    assert auroc(rows, tasks) == 1.0
+    assert math.isnan(auroc(rows[:2], tasks))
     assert gather([*rows, *rows], 1) == rows
 
 

@@ -1,5 +1,6 @@
 """The names of what is made of all molecules together: each hash covers exactly what its content depends on."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ def name_downstream(study: Study, index: Path, molecules: pa.Table, shards: list
         identity_digest(molecules), _grouped(index), _labelled(index, study.training.property),
         study.molecules.labels[study.training.property].kind, study.molecules.on_conflict, study.seed,
     ])  # fmt: skip
-    training, hashes = _training(study, settings, data)
+    training, hashes = _training(
+        study, settings, data, lambda names: [_further(study, index, name) for name in sorted(names)]
+    )
     smiles = table_digest(molecules.select(["smiles"]))
     evaluated = digest([STAGE_VERSION["evaluate"], hashes, settings["evaluate"], smiles, data])
     first = _jobs_of(training, study.interpret.model, study.interpret.scheme)[0].folder
@@ -91,16 +94,27 @@ def _labelled(index: Path, name: str) -> str:
     return digest([table_digest(agreed), table_digest(pairs)])
 
 
+def _further(study: Study, index: Path, name: str) -> str:
+    """Return the hash of the labels of a further property, and of what they mean."""
+    label = study.molecules.labels[name]
+    return digest([name, label.kind, label.unit, _labelled(index, name)])
+
+
 def _jobs_of(training: list[TrainingJob], model: str, scheme: str) -> list[TrainingJob]:
     """Return the jobs of a model and split, in order of the fold."""
     return [job for job in training if (job.model, job.scheme) == (model, scheme)]
 
 
-def _training(study: Study, settings: dict[str, Any], data: str) -> tuple[list[TrainingJob], list[str]]:
+def _training(
+    study: Study, settings: dict[str, Any], own: str, labels_of: Callable[[Iterable[str]], list[str]]
+) -> tuple[list[TrainingJob], list[str]]:
     not_identity = {"models", "threads", "nodes", "gpus_per_node", "processes_per_node"}
     common = {name: value for name, value in settings["training"].items() if name not in not_identity}
     jobs, hashes = [], []
-    for model, network in settings["training"]["models"].items():
+    for model, described in settings["training"]["models"].items():
+        # What a model does not use leaves its name as it was before decar could do it.
+        network = {name: value for name, value in described.items() if name != "tasks" or value}
+        data = [own, labels_of(study.training.models[model].tasks)] if described["tasks"] else own
         for split in study.dataset.splits:
             for fold in range(split.num_folds):
                 content = digest([

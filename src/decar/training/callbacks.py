@@ -19,7 +19,7 @@ from decar.atomic import atomic_path
 from decar.config import TrainingSettings
 from decar.errors import ConfigError, DataFormatError
 from decar.training.module import FoldModule, learning_rate_at
-from decar.training.outcome import auroc, gather, weighted_loss
+from decar.training.outcome import auroc, gather, task_metrics, weighted_loss
 
 Row = dict[str, float]
 LAST, BEST = "last.ckpt", "best.ckpt"
@@ -40,7 +40,8 @@ def is_finished(rows: Sequence[Row], training: TrainingSettings) -> bool:
 class EpochLog(Callback):
     """One row an epoch: epoch, train_loss, val_loss, train_auroc, val_auroc, learning_rate, gradient_norm_<layer>.
 
-    Losses are weighted like the objective; train_* are of the rotated samples under dropout, while the weights change.
+    Metrics of further tasks follow the AUROCs (`task_metrics`). Losses are weighted like the objective; train_* are of
+    the rotated samples under dropout, while the weights change.
     """
 
     def __init__(self, path: Path, training: TrainingSettings, report: Callable[[str], None]) -> None:
@@ -55,12 +56,14 @@ class EpochLog(Callback):
         epoch = trainer.current_epoch
         row: Row = {
             "epoch": epoch + 1,
-            "train_loss": weighted_loss(trained, pl_module.class_weights),
-            "val_loss": weighted_loss(pl_module.evaluated, pl_module.class_weights),
-            "train_auroc": auroc(trained),
-            "val_auroc": auroc(pl_module.evaluated),
+            "train_loss": weighted_loss(trained, pl_module.objectives),
+            "val_loss": weighted_loss(pl_module.evaluated, pl_module.objectives),
+            "train_auroc": auroc(trained, pl_module.tasks),
+            "val_auroc": auroc(pl_module.evaluated, pl_module.tasks),
             "learning_rate": learning_rate_at(epoch, self.training),
         }
+        for name, own in (("train", trained), ("val", pl_module.evaluated)):
+            row |= {f"{name}_{metric}": value for metric, value in task_metrics(own, pl_module.tasks).items()}
         steps = pl_module.gradient_norms
         row |= {f"gradient_norm_{name}": sum(step[name] for step in steps) / len(steps) for name in steps[0]}
         if not math.isfinite(row["train_loss"] + row["val_loss"]):

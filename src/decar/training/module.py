@@ -1,24 +1,24 @@
 """One network in training: its loss, its optimiser, its dropout. No global random state is used or set.
 
-    loss of a step = sum_i w_i BCE(z_i, y_i) / sum_i w_i,    w_i = (class weight of y_i) / (conformers of the molecule)
-
-with both sums over the samples of all processes. DDP averages the gradients of its processes, so each one multiplies
-its part by their number: the gradient does not depend on how many there are.
+The loss of a step (`decar.training.objectives`) is a ratio of two sums over the samples of all processes. DDP averages
+the gradients of its processes, so each one multiplies its part by their number: the gradient does not depend on how
+many there are.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
-from torch.nn import functional
 
 from decar.config import TrainingSettings
 from decar.dataset.samples import Batch
 from decar.models.network import Network
 from decar.stages import derive_seed
 from decar.training.domain import Activity, activities_of
+from decar.training.objectives import Objective, all_losses
 from decar.training.outcome import Outcome, gather, outcomes
 
 WARM_UP_SHARE = 0.05  # of max_epochs, in which the learning rate rises linearly
@@ -52,12 +52,13 @@ class FoldModule(LightningModule):
     """Trains `network`. `train_outcomes` are this process's, `evaluated` those of all in the last validation."""
 
     def __init__(
-        self, network: Network, training: TrainingSettings, class_weights: tuple[float, float], seed: int
+        self, network: Network, training: TrainingSettings, objectives: Sequence[Objective], seed: int
     ) -> None:
         super().__init__()
         self.network = network
         self.training_settings = training
-        self.class_weights = class_weights
+        self.objectives = tuple(objectives)
+        self.tasks = tuple(objective.task for objective in objectives)
         self.seed = seed
         self.train_outcomes: list[Outcome] = []
         self.evaluated: list[Outcome] = []
@@ -77,14 +78,13 @@ class FoldModule(LightningModule):
         """Return this process's part of the loss."""
         settings = self.network.settings
         keep = dropout_keep(batch, settings.hidden, settings.dropout, self.seed, self.current_epoch)
-        logits = self.network(batch["voxels"], batch["mask"], keep)[:, 0]
-        self.train_outcomes += outcomes(batch, logits.detach())
-        by_class = torch.tensor(self.class_weights, dtype=logits.dtype, device=logits.device)
-        label = batch["label"][:, 0]
-        weights = batch["weight"] * by_class[label.long()]
+        outputs = self.network(batch["voxels"], batch["mask"], keep)
+        self.train_outcomes += outcomes(batch, outputs.detach())
+        losses, weights = all_losses(self.objectives, outputs, batch["label"])
+        weights = weights * batch["weight"][:, None]
         total = cast("Tensor", self.trainer.strategy.reduce(weights.sum(), reduce_op="sum"))
-        losses = functional.binary_cross_entropy_with_logits(logits, label, reduction="none")
-        return (weights * losses).sum() * self.trainer.world_size / total
+        # A step without a label that is learned has no gradient.
+        return (weights * losses).sum() * self.trainer.world_size / total.clamp(min=torch.finfo(total.dtype).tiny)
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:  # noqa: ARG002
         """Note the gradient norm of each layer: vanishing gradients are seen here."""
@@ -99,13 +99,13 @@ class FoldModule(LightningModule):
         self._own, self.activities = [], []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
-        """Note the logit of every sample."""
+        """Note the outputs of every sample."""
         if self.keeps_activities:
-            logits, hidden = self.network.outputs_and_activities(batch["voxels"], batch["mask"])
+            outputs, hidden = self.network.outputs_and_activities(batch["voxels"], batch["mask"])
             self.activities += activities_of(batch, hidden)
         else:
-            logits = self.network(batch["voxels"], batch["mask"])
-        self._own += outcomes(batch, logits[:, 0])
+            outputs = self.network(batch["voxels"], batch["mask"])
+        self._own += outcomes(batch, outputs)
 
     def on_validation_epoch_end(self) -> None:
         """Gather from all processes."""

@@ -1,33 +1,38 @@
 """What a network said of each sample, gathered from all processes, each sample once."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.metrics import roc_auc_score
+from torchmetrics.functional import mean_absolute_error, r2_score
+from torchmetrics.functional.classification import binary_auroc, multiclass_accuracy
 
 from decar.dataset.samples import Batch
+from decar.models.task import Task, slices
+from decar.training.objectives import Objective, all_losses
 
 PREDICTION_COLUMNS = ("model", "scheme", "fold", "key", "subset", "label", "probability")
+TASK_COLUMNS = ("model", "scheme", "fold", "key", "subset", "property", "kind", "unit", "label", "column", "value")
 
 
 class Outcome(NamedTuple):
-    """The logit of one conformer; `weight` is 1/k, `label` 0 or 1."""
+    """The outputs of the network for one conformer; `weight` is 1/k, `labels` one a task (NaN: missing)."""
 
     key: str
     conformer: int
     weight: float
-    label: float
-    logit: float
+    labels: tuple[float, ...]
+    outputs: tuple[float, ...]
 
 
-def outcomes(batch: Batch, logits: torch.Tensor) -> list[Outcome]:
+def outcomes(batch: Batch, outputs: torch.Tensor) -> list[Outcome]:
     """Return the outcome of each sample of a batch that counts."""
-    label = batch["label"][:, 0]
-    rows = zip(batch["key"], batch["conformer"], batch["weight"].tolist(), label.tolist(), logits.tolist())
+    labels, given = map(tuple, batch["label"].tolist()), map(tuple, outputs.float().tolist())
+    rows = zip(batch["key"], batch["conformer"], batch["weight"].tolist(), labels, given)
     return [outcome for outcome in map(Outcome._make, rows) if outcome.weight > 0]
 
 
@@ -46,31 +51,60 @@ def gathered(own: Sequence[Any], world_size: int) -> list[Any]:
     return [one for part in parts for one in part or ()]
 
 
-def weighted_loss(gathered: Iterable[Outcome], class_weights: tuple[float, float]) -> float:
-    """Return sum_i w_i BCE_i / sum_i w_i with w_i = (class weight) / k; nan without samples."""
-    total = norm = 0.0
-    for outcome in gathered:
-        weight = outcome.weight * class_weights[int(outcome.label)]
-        # ln(1 + exp(-z)) for a positive, ln(1 + exp(z)) for a negative, without overflow.
-        z = outcome.logit if outcome.label > 0.5 else -outcome.logit
-        total += weight * (math.log1p(math.exp(-abs(z))) + max(-z, 0.0))
-        norm += weight
-    return total / norm if norm else math.nan
-
-
-def per_molecule(gathered: Sequence[Outcome]) -> pd.DataFrame:
-    """Return key, label and probability, a row a molecule: the mean over its conformers, weighted."""
-    table = pd.DataFrame(gathered, columns=list(Outcome._fields))
-    # 1 / (1 + exp(-z)) without overflow for either sign.
-    table["probability"] = table["weight"] * 0.5 * (1.0 + np.tanh(0.5 * table["logit"]))
-    sums = table.groupby("key", sort=True).agg({"label": "first", "weight": "sum", "probability": "sum"})
-    sums["probability"] /= sums["weight"]
-    return sums.reset_index()[["key", "label", "probability"]]
-
-
-def auroc(gathered: Sequence[Outcome]) -> float:
-    """Return the area under the ROC curve over molecules; nan when only one class is there."""
-    if len({outcome.label for outcome in gathered}) < 2:
+def weighted_loss(gathered: Sequence[Outcome], objectives: Sequence[Objective]) -> float:
+    """Return the loss of `decar.training.objectives` over these outcomes; nan without labels."""
+    if not gathered:
         return math.nan
-    table = per_molecule(gathered)
-    return float(roc_auc_score(table["label"], table["probability"]))
+    outputs, labels = (torch.tensor([one[place] for one in gathered], dtype=torch.float64) for place in (4, 3))
+    losses, weights = all_losses(objectives, outputs, labels)
+    weights = weights * torch.tensor([[one.weight] for one in gathered], dtype=torch.float64)
+    return float((weights * losses).sum() / weights.sum())
+
+
+def per_molecule(gathered: Sequence[Outcome], tasks: Sequence[Task], number: int = 0) -> pd.DataFrame:
+    """Return key, label and the columns of a task, a row a molecule with a label: the mean over its conformers."""
+    task, own = tasks[number], slices(tasks)[number]
+    kept = [one for one in gathered if not math.isnan(one.labels[number])]
+    outputs = np.array([one.outputs[own] for one in kept], dtype=np.float64).reshape(len(kept), -1)
+    weight = pd.Series([one.weight for one in kept], dtype=np.float64)
+    table = pd.DataFrame(task.values(outputs) * weight.to_numpy()[:, None], columns=list(task.columns))
+    table = table.assign(key=[one.key for one in kept], label=[one.labels[number] for one in kept], weight=weight)
+    sums = table.groupby("key", sort=True).agg(
+        {"label": "first", "weight": "sum", **dict.fromkeys(task.columns, "sum")}
+    )
+    for column in task.columns:
+        sums[column] /= sums["weight"]
+    return sums.reset_index()[["key", "label", *task.columns]]
+
+
+def auroc(gathered: Sequence[Outcome], tasks: Sequence[Task]) -> float:
+    """Return the area under the ROC curve of the first task over molecules; nan when only one class is there."""
+    table = per_molecule(gathered, tasks)
+    if table["label"].nunique() < 2:
+        return math.nan
+    return float(roc_auc_score(table["label"], table[tasks[0].name]))
+
+
+def task_metrics(gathered: Sequence[Outcome], tasks: Sequence[Task]) -> dict[str, float]:
+    """Return the metrics of the further tasks over molecules, `<metric>:<property>`; nan where one is not defined.
+
+    auroc of a binary one, accuracy (mean over the classes) of a multiclass one, mae [unit] and r2 of a regression.
+    """
+    found: dict[str, float] = {}
+    for number, task in enumerate(tasks[1:], start=1):
+        table = per_molecule(gathered, tasks, number)
+        label, values = (torch.tensor(table[names].to_numpy()) for names in ("label", list(task.columns)))
+        if task.kind == "binary":
+            is_defined = table["label"].nunique() == 2
+            found[f"auroc:{task.name}"] = float(binary_auroc(values[:, 0], label.long())) if is_defined else math.nan
+        elif task.kind == "multiclass":
+            known = torch.isin(label, torch.tensor(task.classes, dtype=label.dtype))
+            number_of = torch.searchsorted(torch.tensor(task.classes, dtype=label.dtype), label[known])
+            score = multiclass_accuracy(values[known], number_of, len(task.classes)) if known.any() else math.nan
+            found[f"accuracy:{task.name}"] = float(score)
+        else:
+            is_defined = len(label) > 0
+            found[f"mae:{task.name}"] = float(mean_absolute_error(values[:, 0], label)) if is_defined else math.nan
+            is_defined = table["label"].nunique() > 1
+            found[f"r2:{task.name}"] = float(r2_score(values[:, 0], label)) if is_defined else math.nan
+    return found

@@ -3,7 +3,7 @@
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,10 +23,9 @@ from decar.dataset.samples import label_column
 from decar.dataset.statistics import load_normalisation
 from decar.dataset.torch_dataset import ShardDataset
 from decar.dataset.voxel_dataset import VoxelDataset
-from decar.errors import BackendUnavailableError, ConfigError, DataFormatError
+from decar.errors import BackendUnavailableError, DataFormatError
 from decar.models.build import build_network
 from decar.models.package import save_package
-from decar.models.task import Task
 from decar.provenance import provenance
 from decar.receipt import write_table
 from decar.stages import derive_seed, digest
@@ -44,7 +43,8 @@ from decar.training.callbacks import (
 )
 from decar.training.domain import domain_of
 from decar.training.module import FoldModule
-from decar.training.outcome import PREDICTION_COLUMNS, Outcome, auroc, gathered, per_molecule
+from decar.training.objectives import make_objectives, properties_of
+from decar.training.outcome import PREDICTION_COLUMNS, TASK_COLUMNS, auroc, gathered, per_molecule, task_metrics
 
 
 def train(
@@ -76,11 +76,12 @@ def train(
     torch.set_num_threads(study.training.threads)
     make = partial(_dataset, study, settings, dataset_folder, shards_folder, scheme, fold)
     training, validation, everything = make("train", augmented=True), make("validation"), make(None)
-    class_weights = _class_weights(study, training)
-    network = build_network(settings, _spacing(everything), everything.num_channels)
+    objectives = make_objectives(study, settings, training.rows)
+    num_outputs = sum(objective.task.num_outputs for objective in objectives)
+    network = build_network(settings, _spacing(everything), everything.num_channels, num_outputs)
     seed = derive_seed(study.seed, "train", model_name, scheme, fold)
     network.initialise(seed)
-    module = FoldModule(network, study.training, class_weights, seed)
+    module = FoldModule(network, study.training, objectives, seed)
     log = EpochLog(output / "metrics.csv", study.training, report)
     checkpoints = output / "checkpoints"
     loaders = partial(
@@ -96,8 +97,11 @@ def train(
         trainer.validate(module, datamodule=loaders(None, everything), verbose=False)
         activities = gathered(module.activities, world_size)
     if trainer.is_global_zero:
-        predictions = _predictions(module.evaluated, everything, model_name, scheme, fold)
-        metadata = _metadata(study, model_name, scheme, fold, everything, rows, module.evaluated)
+        job = {"model": model_name, "scheme": scheme, "fold": fold}
+        if module.tasks[1:]:
+            write_table(output / "task_predictions.parquet", _task_predictions(module, everything, job))
+        predictions = _predictions(module, everything, job)
+        metadata = _metadata(study, model_name, scheme, fold, everything, rows, module)
         domain = domain_of(dataset_folder, everything.rows, activities)
         save_package(output / "model", network, metadata, domain)
         # Last: what follows waits for this file.
@@ -130,24 +134,10 @@ def _dataset(
         "seed": study.seed,
         "permuted_labels": settings.permuted_labels,
     }
-    common = (scheme, fold, subset, settings.fields, (study.training.property,))
+    common = (scheme, fold, subset, settings.fields, properties_of(study, settings))
     if settings.input == "rendered":
         return RenderedDataset(dataset_folder, study, *common, **options)
     return ShardDataset(dataset_folder, shards_folder, *common, **options)
-
-
-def _class_weights(study: Study, training: VoxelDataset) -> tuple[float, float]:
-    """Return n / (2 n_c) of the two classes, counted by molecules of the training subset; 1 where not wanted."""
-    name = study.training.property
-    counts = training.rows.groupby(label_column(name))["weight"].sum()
-    if set(counts.index) != {0.0, 1.0}:
-        raise ConfigError(
-            "the training subset lacks a class", where=f"training.property: {name}", seen=counts.to_dict(),
-            expected="molecules of both classes, 0 and 1", remedy="add molecules or lower num_folds",
-        )  # fmt: skip
-    if not study.training.class_weights:
-        return 1.0, 1.0
-    return float(counts.sum() / (2 * counts[0.0])), float(counts.sum() / (2 * counts[1.0]))
 
 
 def _spacing(dataset: VoxelDataset) -> float:
@@ -220,30 +210,42 @@ def _fit(
     return log.rows
 
 
-def _predictions(
-    evaluated: Sequence[Outcome], everything: VoxelDataset, model_name: str, scheme: str, fold: int
-) -> pd.DataFrame:
-    table = per_molecule(evaluated)
-    subset = everything.rows.drop_duplicates("key").set_index("key")["subset"]
-    table = table.assign(model=model_name, scheme=scheme, fold=fold, subset=table["key"].map(subset))
-    return table[list(PREDICTION_COLUMNS)]
+def _predictions(module: FoldModule, everything: VoxelDataset, job: Mapping[str, Any]) -> pd.DataFrame:
+    """Return predictions.parquet: of the study's property, which the figures are about."""
+    table = per_molecule(module.evaluated, module.tasks).rename(columns={module.tasks[0].name: "probability"})
+    return table.assign(subset=table["key"].map(_subsets(everything)), **job)[list(PREDICTION_COLUMNS)]
+
+
+def _task_predictions(module: FoldModule, everything: VoxelDataset, job: Mapping[str, Any]) -> pd.DataFrame:
+    """Return task_predictions.parquet: a row a molecule, further task and its column."""
+    parts = []
+    for number, task in enumerate(module.tasks[1:], start=1):
+        table = per_molecule(module.evaluated, module.tasks, number).melt(["key", "label"], var_name="column")
+        parts.append(table.assign(property=task.name, kind=task.kind, unit=task.unit))
+    joined = pd.concat(parts, ignore_index=True)
+    return joined.assign(subset=joined["key"].map(_subsets(everything)), **job)[list(TASK_COLUMNS)]
+
+
+def _subsets(dataset: VoxelDataset) -> "pd.Series[str]":
+    return dataset.rows.drop_duplicates("key").set_index("key")["subset"]
 
 
 def _metadata(
     study: Study, model_name: str, scheme: str, fold: int, everything: VoxelDataset, rows: Sequence[dict[str, float]],
-    evaluated: Sequence[Outcome],
+    module: FoldModule,
 ) -> dict[str, Any]:  # fmt: skip
     """Return what the package says of the network."""
     best = rows[best_epoch(rows) - 1]
-    subset = everything.rows.drop_duplicates("key").set_index("key")["subset"].to_dict()
+    subset = _subsets(everything).to_dict()
     figures = {"best_epoch": best["epoch"], "num_epochs": len(rows), "val_loss": best["val_loss"]}
     for name in ("train", "validation", "test"):
-        figures[f"{name}_auroc"] = auroc([outcome for outcome in evaluated if subset[outcome.key] == name])
+        own = [outcome for outcome in module.evaluated if subset[outcome.key] == name]
+        figures[f"{name}_auroc"] = auroc(own, module.tasks)
+        figures |= {f"{name}_{metric}": value for metric, value in task_metrics(own, module.tasks).items()}
     if everything.normalisation is None:
         raise ValueError("a network is trained on normalised voxels")
-    content = everything.rows[["key", "conformer", "checksum", label_column(study.training.property), "subset"]].astype(
-        str
-    )
+    labels = [label_column(task.name) for task in module.tasks]
+    content = everything.rows[["key", "conformer", "checksum", *labels, "subset"]].map(str)
     return {
         "name": model_name,
         "study": study.study,
@@ -256,7 +258,7 @@ def _metadata(
         },
         "chemistry": chemistry_of(study),
         "property": study.training.property,
-        "tasks": [Task(study.training.property).to_json()],
+        "tasks": [task.to_json() for task in module.tasks],
         "scheme": scheme,
         "fold": fold,
         "seed": study.seed,
