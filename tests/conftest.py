@@ -1,4 +1,4 @@
-"""Shared fixtures. `DECAR_REQUIRE=psi4,slurm` turns the skips of tests that need these programs into failures."""
+"""Shared fixtures. `DECAR_REQUIRE=psi4,slurm,chromium`: tests that need these programs fail where they would skip."""
 
 import os
 import shutil
@@ -14,6 +14,7 @@ LONG = ["workflow", "slurm", "interruption", "figures"]
 APART = ("test_interruption.py", "test_shared_store.py", "test_given_geometry.py")  # they need no finished study
 ROOT = Path(__file__).resolve().parents[1]
 INSTALL = {
+    "chromium": ("chromium", "apt-get install chromium"),
     "psi4": ("psi4", "apt-get install psi4, or conda install -c conda-forge psi4"),
     "slurm": ("slurmctld", "apt-get install slurmctld slurmd slurm-client munge"),
 }

@@ -1,6 +1,7 @@
-"""report.html: one page that needs no network, with every figure and structure inside it."""
+"""report.html: one page that needs no network, with every figure, structure and electron cloud inside it."""
 
 import base64
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from decar import __version__
 from decar.atomic import write_text
 from decar.config import Study
 from decar.figures.catalogue import entry
+from decar.figures.report_clouds import clouds
 from decar.figures.report_data import report_data
+from decar.figures.scene import ELEMENT_COLOUR
 from decar.figures.sources import Sources
 from decar.figures.style import PAGE
 
@@ -29,14 +32,31 @@ def write_report(study: Study, sources: Sources, figures: Path, names: list[str]
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    data = report_data(study, sources)
     page = environment.get_template("report.html").render(
-        **report_data(study, sources),
+        **data,
         figures={name: _figure(figures, name, study.figures.dots_per_inch) for name in names},
-        css=(HERE / "report.css").read_text(encoding="utf-8"),
-        script=(HERE / "report.js").read_text(encoding="utf-8"),
+        css=_text("report.css"),
+        script=_text("report_viewer.js") + _text("report.js"),
+        # In an element of script no entity is read, and nothing but `</` ends it.
+        data=json.dumps(_data(study, data), separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"),
+        clouds=clouds(study, sources),
         version=__version__,
     )
     write_text(output, page)
+
+
+def _data(study: Study, data: dict[str, Any]) -> dict[str, Any]:
+    """Return what the page's script reads."""
+    names = {"positive": study.figures.positive_name, "negative": study.figures.negative_name}
+    return {
+        "molecules": data["molecules"], "models": data["models"], **names, "elements": ELEMENT_COLOUR,
+        "isovalues": {"electron_density": study.figures.isovalue},
+    }  # fmt: skip
+
+
+def _text(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
 
 
 def _figure(folder: Path, name: str, dots_per_inch: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from decar.figures.learning_curves import tabulate as learning_curves
 from decar.figures.molecule_table import label_text, model_columns, molecule_table
 from decar.figures.performance import METRICS, in_order, read_metrics, small_set_note
 from decar.figures.pipeline import tabulate as pipeline
+from decar.figures.report_clouds import deflated
 from decar.figures.sources import Sources, read_columns
 from decar.figures.structure import structure_svg
 from decar.figures.style import readable
@@ -35,7 +36,7 @@ def report_data(study: Study, sources: Sources) -> Row:
         "stages": stage_rows(sources),
         "models": [readable(name.removeprefix("p:")) for name in model_columns(table)],
         "molecules": [_molecule(study, row, model_columns(table)) for row in _records(table)],
-        "failures": _records(table[table["status"] == "failed"]),
+        "failures": failure_groups(table),
         "performance": performance_rows(metrics),
         "metrics": [readable(name) for name in METRICS],
         "training": training_rows(sources),
@@ -185,31 +186,47 @@ def training_rows(sources: Sources) -> list[Row]:
     return rows
 
 
+def failure_groups(table: pd.DataFrame) -> list[Row]:
+    """Return a row a stage and reason, the most frequent first, each with its molecules."""
+    failed = table[table["status"] == "failed"].assign(stage=lambda rows: rows["stage"].fillna("molecules"))
+    groups = [
+        {"stage": stage, "reason": readable(str(reason)), "molecules": _records(part)}
+        for (stage, reason), part in failed.groupby(["stage", "reason"], sort=True, dropna=False)
+    ]
+    return sorted(groups, key=lambda group: -len(group["molecules"]))
+
+
+DIGITS = {"energy_hartree": 5, "gap_ev": 3, "dipole_debye": 3, "electron_count_error": 8}
+
+
 def _molecule(study: Study, row: Row, models: list[str]) -> Row:
-    """Return a molecule's row with its structure as SVG; a number is a pair of its value and its text."""
+    """Return what the page's script needs of a row, JSON-able; the structure is its SVG, deflated."""
     try:
-        structure = structure_svg(row["smiles"], 180, 120, 20.0) if row["smiles"] else ""
+        structure = deflated(structure_svg(row["smiles"], 180, 120, 20.0).encode()) if row["smiles"] else ""
     except InputMoleculeError:
         structure = ""
-    forms = {
-        "energy_hartree": ".5f", "gap_ev": ".2f", "dipole_debye": ".2f", "electron_count_error": "+.0e",
-    }  # fmt: skip
-    figures = {name: _number(row[name], form) for name, form in forms.items()}
-    if row["electron_count_error"] is not None:
-        value, text = figures["electron_count_error"]
-        figures["electron_count_error"] = (value, f"{text} of {row['num_electrons']:.0f}")
-    reason = readable(row["reason"]) if row["status"] == "failed" and row["reason"] else ""
+    texts = {name: str(row[name] or "") for name in ("id", "name", "raw", "smiles", "inchikey", "key", "content_hash")}
+    probability, verdict = row.get(f"p:{study.interpret.model}"), ""
+    if row["label"] is not None and probability is not None:
+        verdict = "right" if (probability >= 0.5) == (row["label"] > 0.5) else "wrong"
     return {
-        **row, **figures, "structure": structure, "label": label_text(study, row["label"]), "reason": reason,
-        "predictions": [_number(row[name], ".2f") for name in models],
-    }  # fmt: skip
+        **texts,
+        "row": int(row["row"]),
+        "label": label_text(study, row["label"]),
+        "status": row["status"],
+        "reason": readable(row["reason"]) if row["status"] == "failed" and row["reason"] else "",
+        "stage": row["stage"] or "",
+        "message": row["message"] or "",
+        "predictions": [_rounded(row[name], 4) for name in models],
+        "verdict": verdict,
+        **{name: _rounded(row[name], digits) for name, digits in DIGITS.items()},
+        **{name: _rounded(row[name], 2) for name in ("num_electrons", "num_voxels", "num_conformers", "wall_seconds")},
+        "structure": structure,
+    }
 
 
-def _number(value: object, form: str) -> tuple[str, str]:
-    if value is None:
-        return "", ""
-    number = float(str(value))
-    return f"{number:.8g}", format(number, form).replace("-", "−")
+def _rounded(value: object, digits: int) -> float | None:
+    return None if value is None else round(float(str(value)), digits)
 
 
 def _facts(column: pd.Series) -> list[tuple[str, str]]:
