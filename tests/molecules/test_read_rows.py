@@ -9,11 +9,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 from rdkit import Chem
-from rdkit.Chem import rdDistGeom
+from rdkit.Chem import rdDepictor, rdDistGeom
 
 from decar.config import LabelSettings, MoleculesSettings
 from decar.errors import ConfigError, DataFormatError, InputMoleculeError
 from decar.molecules import text_table
+from decar.molecules.given_geometry import read_given_geometry
 from decar.molecules.identity import identify
 from decar.molecules.read import COLUMNS, read_rows
 from decar.molecules.standardise import standardise
@@ -151,6 +152,20 @@ def test_sdf_brings_geometries_stereochemistry_and_labels(tmp_path: Path) -> Non
     back = Chem.MolFromMolBlock(rows["molblock"][0], removeHs=False)
     assert back.GetNumAtoms() == 19
     np.testing.assert_allclose(back.GetConformer().GetPositions(), right.GetConformer().GetPositions(), atol=1e-4)
+
+
+def test_a_planar_molecule_in_its_plane_is_no_drawing(tmp_path: Path) -> None:
+    """RDKit takes z = 0 everywhere for two dimensions where a double bond's configuration is left open."""
+    planar = embedded("FC=CF")
+    rdDepictor.Compute2DCoords(planar)
+    planar.GetConformer().Set3D(True)
+    text = entry(planar, "planar")
+    assert not Chem.MolFromMolBlock(text, removeHs=False).GetConformer().Is3D()
+    rows = read_rows(settings(table(tmp_path, "a.sdf", text)))
+    brought = read_given_geometry(rows["molblock"][0], rows["raw"][0])
+    assert brought.geometry_bohr[:, 2] == pytest.approx(0.0)
+    drawing = text.replace("          3D", "          2D")
+    assert read_rows(settings(table(tmp_path, "b.sdf", drawing)))["molblock"].isna().all()
 
 
 def test_sdf_identifier_from_a_data_item(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def read_given_geometry(molblock: str, smiles: str) -> GivenGeometry:
         raise InputMoleculeError(
             "the mol block cannot be read", reason="unreadable_molblock", seen=molblock.splitlines()[:4]
         )
+    given.GetConformer().Set3D(True)  # a planar molecule in the plane z = 0 may be read as a drawing
     Chem.AssignStereochemistryFrom3D(given)
     seen, expected = _flat_smiles(given), _flat_smiles(reference)
     if seen != expected or given.GetNumAtoms() != reference.GetNumAtoms():

@@ -53,7 +53,12 @@ def _entry(lines: list[str], report: Callable[[str], None]) -> SdfEntry:
         molecule = Chem.MolFromMolBlock(block, removeHs=False)
     if molecule is None:
         return SdfEntry(title, properties, None, None, complaint(log.messages) or "no structure")
-    is_given = bool(molecule.GetNumConformers() and molecule.GetConformer().Is3D())
+    # RDKit may take a planar molecule in the plane z = 0 for a drawing, whatever the entry says.
+    is_tagged = len(lines) > 1 and lines[1][20:22].upper() == "3D"
+    is_given = bool(molecule.GetNumConformers() and (is_tagged or molecule.GetConformer().Is3D()))
+    if is_given and not molecule.GetConformer().Is3D():
+        molecule.GetConformer().Set3D(True)
+        Chem.AssignStereochemistryFrom3D(molecule)
     if is_given and any(atom.GetTotalNumHs() for atom in molecule.GetAtoms()):
         report(f"{title}: the geometry lacks hydrogens and is not used")
         is_given = False

@@ -1,0 +1,169 @@
+"""A study of the wavefunctions of one HDF5 file: table, study file, and the wavefunction records in its store.
+
+    python -m benchmarks.shared_study FILE.h5 FOLDER [--limit 20] [--unchecked]
+    snakemake --profile local --configfile FOLDER/study.yaml dataset
+
+The file is described in `benchmarks/tastants.py`. Every molecule is turned into its principal axes (its orbitals with
+it, exactly), comes into the study with that geometry as an entry of an SDF table, and is imported as
+`decar import-wavefunction` does it, with one Fock build (some seconds each). `--unchecked` leaves the Fock build out:
+electrons and orthonormality are still checked, and the record says so. Records that are there are kept, so it may be
+stopped at any time. FOLDER lies wherever you like; a study.yaml that is there is kept.
+"""
+
+import argparse
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import yaml
+from benchmarks.tastants import tastant
+
+from decar.atomic import write_text
+from decar.batch import Molecule
+from decar.config import Study
+from decar.config_file import load_study
+from decar.fields.rotation import rotated
+from decar.molecules.given_geometry import read_given_geometry
+from decar.molecules.graph import atomic_numbers_of
+from decar.planning.index import build_index
+from decar.provenance import provenance
+from decar.quantum.frame import principal_axes
+from decar.quantum.import_file import ForeignFile, Orbitals
+from decar.quantum.import_molecule import sdf_entry
+from decar.quantum.import_record import import_for_study
+from decar.quantum.record_checks import check_wavefunction
+from decar.quantum.single_point import publication
+from decar.quantum.wavefunction import Floats, Wavefunction
+from decar.record import Record
+from decar.stages import digest, molecule_recipes
+from decar.store import Store
+
+NETWORK = {"channels": [8, 16, 32], "kernel_size": 3}
+FIELDS = {
+    "density": {"fields": ["electron_density"]},
+    "density_potential": {"fields": ["electron_density", "electrostatic_potential"]},
+    "promolecular": {"fields": ["promolecular_density"], "role": "control"},
+}
+STUDY: dict[str, Any] = {
+    "study": "shared",
+    "molecules": {"labels": {"sweet": {"column": "sweet"}}, "protonation": "as_given"},
+    "optimise": {"methods": [], "frame": "as_given"},
+    "fields": {
+        "names": ["electron_density", "promolecular_density", "electrostatic_potential"],
+        "spacing_angstrom": 0.6, "padding_angstrom": 2.5,
+    },
+    "dataset": {"splits": [{"scheme": "scaffold", "num_folds": 5}]},
+    "training": {
+        "property": "sweet",
+        "models": {
+            f"{architecture}_{name}": {"architecture": architecture, **NETWORK, **fields}
+            for architecture in ("published", "residual") for name, fields in FIELDS.items()
+        },
+        "max_epochs": 60, "patience": 10,
+    },
+    "interpret": {"model": "published_density", "scheme": "scaffold"},
+    "figures": {"positive_name": "sweet", "negative_name": "not sweet"},
+    "workflow": {"batch_size": 64},
+}  # fmt: skip
+
+
+def read_molecule(group: Any) -> tuple[Wavefunction, str]:
+    """Return the wavefunction of a molecule in its principal axes, and the SHA-256 of what the file holds of it."""
+    found = tastant(group)
+    axes = principal_axes(found.atomic_numbers, found.geometry_bohr)
+    turned = rotated(found, _turn(found.geometry_bohr, axes))
+    # The turn is about the origin; a shift changes no coefficient.
+    shift = (axes - turned.geometry_bohr).mean(axis=0)
+    moved = replace(turned, geometry_bohr=turned.geometry_bohr + shift)
+    arrays = [group[name][()].tobytes() for name in ("atomic_numbers", "geometry_bohr", "mo_occupied", "mo_energy")]
+    return moved, hashlib.sha256(b"".join(arrays)).hexdigest()
+
+
+def _turn(before: Floats, after: Floats) -> Floats:
+    """Return the proper rotation that takes one geometry to the other (Kabsch, doi 10.1107/S0567739476001873)."""
+    left, _, right = np.linalg.svd((after - after.mean(axis=0)).T @ (before - before.mean(axis=0)))
+    return np.asarray(left @ np.diag([1.0, 1.0, np.linalg.det(left @ right)]) @ right)
+
+
+def foreign(found: Wavefunction, sha256: str) -> ForeignFile:
+    """Return the wavefunction as the import takes it."""
+    return ForeignFile(
+        format="hdf5", sha256=sha256, program="PySCF", method="b3lyp", basis_name="6-31g*",
+        energy_hartree=found.energy_hartree, atomic_numbers=found.atomic_numbers, core_charges=found.nuclear_charges,
+        geometry_bohr=found.geometry_bohr, basis=found.basis, beta=None, warnings=(),
+        alpha=Orbitals(found.alpha_coefficients, found.alpha_occupations, found.alpha_energies),
+    )  # fmt: skip
+
+
+def unchecked(study: Study, molecule: Molecule, recipe: str, found: Wavefunction, file: ForeignFile) -> Record:
+    """Return the record that the import would make, without its Fock build."""
+    check_wavefunction(found, where=molecule.key)
+    stated = {**found.to_metadata(), "geometry_conformer": 0, "annotations": []}
+    metadata = {
+        "key": molecule.key, "smiles": molecule.smiles, "charge": molecule.charge,
+        "multiplicity": molecule.multiplicity, "source": "imported",
+        "imported": {**file.to_metadata(), "check": None}, "num_conformers": 1, "conformers": [stated],
+        "failed_conformers": [], **publication(study.contribution),
+    }  # fmt: skip
+    made_by = {**provenance("pyscf", "numpy"), "engine": {"name": file.program, "versions": {}}}
+    return Record("wavefunction", recipe, metadata, found.to_arrays("0/"), made_by)
+
+
+def write_study(folder: Path, example: str) -> Study:
+    """Write FOLDER/study.yaml, unless it is there, and return what it says."""
+    path = folder / "study.yaml"
+    if not path.exists():
+        settings = {
+            **STUDY, "results": str(folder / "results"), "store": str(folder / "store"),
+            "molecules": {**STUDY["molecules"], "table": str(folder / "table.sdf")},
+            "figures": {**STUDY["figures"], "example": example},
+        }  # fmt: skip
+        write_text(path, yaml.safe_dump(settings, sort_keys=False))
+    return load_study(path)
+
+
+def main(source: Path, folder: Path, limit: int | None, is_checked: bool) -> None:
+    """Write the table and the study file, then import every molecule of the file."""
+    molecules: dict[str, tuple[Wavefunction, str]] = {}
+    entries = []
+    with h5py.File(source) as file:
+        for name in sorted(file)[:limit]:
+            found, sha256 = molecules[name] = read_molecule(file[name])
+            stated = file[name].attrs
+            entry = sdf_entry(name, str(stated["smiles"]), found.atomic_numbers, found.geometry_bohr)
+            labels = f"> <name>\n{stated['name']}\n\n> <sweet>\n{int(stated['sweet'])}\n\n$$$$\n"
+            entries.append(entry.removesuffix("$$$$\n") + labels)
+    write_text(folder / "table.sdf", "".join(entries))
+    study = write_study(folder, next(iter(molecules)))
+    store, num_imported = Store(study.store), 0
+    for row in build_index(study.molecules, study.folder / "plan" / "rows", print).to_dict("records"):
+        if row["status"] != "ok":
+            print(row["id"], row["status"], row["message"])
+            continue
+        molecule = Molecule(row["key"], row["smiles"], int(row["charge"]), int(row["multiplicity"]), row["molblock"])
+        recipe = molecule_recipes(study, molecule.key, digest(molecule.molblock))["wavefunction"]
+        if store.has("wavefunction", molecule.key, recipe):
+            continue
+        found, sha256 = molecules[str(row["id"])]
+        if is_checked:
+            given = read_given_geometry(row["molblock"], molecule.smiles)
+            numbers, geometries = atomic_numbers_of(given.molecule), given.geometry_bohr[None]
+            record = import_for_study(study, molecule, recipe, numbers, geometries, foreign(found, sha256), source)
+        else:
+            record = unchecked(study, molecule, recipe, found, foreign(found, sha256))
+        store.save("wavefunction", record)
+        num_imported += 1
+    print(f"{num_imported} wavefunctions imported of {len(molecules)}; study file: {folder / 'study.yaml'}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--limit", type=int, help="only so many molecules")
+    parser.add_argument("--unchecked", action="store_true", help="leave the Fock build out")
+    asked = parser.parse_args()
+    main(asked.file, asked.folder.resolve(), asked.limit, not asked.unchecked)
