@@ -19,7 +19,7 @@ STAGE_VERSION = {
     "conformers": 1,
     "optimise": 1,
     "wavefunction": 1,
-    "fields": 2,
+    "fields": 3,
     "shards": 1,
     "train": 3,
     "evaluate": 1,

@@ -12,9 +12,10 @@ from functools import cached_property, partial
 from math import prod
 from typing import Literal
 
+import numpy as np
 import torch
 
-from decar.fields.basis_blocks import NUM_VALUES, function_blocks
+from decar.fields.basis_blocks import function_blocks
 from decar.fields.grid import VoxelGrid
 from decar.fields.orbitals import CartesianOrbitals
 
@@ -23,6 +24,8 @@ Weight = Literal["spin", "ionisation", "highest_occupied", "lowest_empty"]
 FRONTIER: tuple[Weight, ...] = ("highest_occupied", "lowest_empty")
 # By order: the sums over values and derivatives, in one array: rho, its gradient and tau, its Laplacian.
 NUM_SUMS = (1, 5, 6)
+SUM_OF_PRODUCT = (0, 1, 2, 3, 5)  # the sum that psi times psi, its gradient, its Laplacian goes into
+FEWEST_ROWS, MOST_BANDS = 12, 4  # of a triangular product: narrower bands spare more, but multiply slower
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,11 @@ class Intermediates:
         return square
 
     @cached_property
+    def slope(self) -> torch.Tensor:
+        """Return |grad rho|."""
+        return self.slope_square.sqrt()
+
+    @cached_property
     def cube_root(self) -> torch.Tensor:
         """Return rho^(1/3)."""
         return torch.exp(self.density.log() / 3)  # three times faster than torch.pow; zero at zero
@@ -69,7 +77,7 @@ class Intermediates:
 class Mixing:
     """The matrices that turn functions into orbitals, or into others with the same sums of squares."""
 
-    occupied: torch.Tensor  # (orbital, function)
+    occupied: torch.Tensor  # (orbital, function), zero below the diagonal
     weighted: dict[Weight, torch.Tensor | None]  # (orbital, function); of the alpha electrons for spin; None for zero
 
 
@@ -79,54 +87,64 @@ def mixing(orbitals: CartesianOrbitals, rows: torch.Tensor, names: Sequence[Weig
     weighted: dict[Weight, torch.Tensor | None] = {}
     for name in names:
         if name in FRONTIER:
-            weighted[name] = orbitals.frontier[rows][:, FRONTIER.index(name), None].T.to(dtype).contiguous()
+            weighted[name] = orbitals.frontier[rows][:, FRONTIER.index(name), None].T.to(dtype)
         elif name == "ionisation":
-            weighted[name] = _short(coefficients * orbitals.energies.abs().sqrt(), dtype)
+            weighted[name] = _triangle(coefficients * orbitals.energies.abs().sqrt(), dtype)
         else:
             is_alpha = orbitals.spins > 0
-            weighted[name] = _short(coefficients[:, is_alpha], dtype) if is_alpha.any() else None
-    return Mixing(_short(coefficients, dtype), weighted)
+            weighted[name] = _triangle(coefficients[:, is_alpha], dtype) if is_alpha.any() else None
+    return Mixing(_triangle(coefficients, dtype), weighted)
 
 
-def _short(coefficients: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Return C^T, or where there are fewer functions than orbitals R of C^T = Q R: the same sums over all orbitals."""
-    if coefficients.shape[0] < coefficients.shape[1]:
-        triangle: torch.Tensor = torch.linalg.qr(coefficients.T, mode="r").R
-        return triangle.to(dtype)
-    return coefficients.T.to(dtype).contiguous()
+def _triangle(coefficients: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Return R of C^T = Q R: the same sums over all orbitals, from no more rows than there are functions."""
+    triangle: torch.Tensor = torch.linalg.qr(coefficients.T, mode="r").R
+    return triangle.to(dtype)
+
+
+def _product(triangle: torch.Tensor, functions: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    """Return R phi, leaving out most of what R's zeros would be multiplied with."""
+    count = len(triangle)
+    bands = max(1, min(count // FEWEST_ROWS, MOST_BANDS))
+    for band in range(bands):
+        start, stop = count * band // bands, count * (band + 1) // bands
+        torch.mm(triangle[start:stop, start:], functions[start:], out=out[start:stop])
+    return out
 
 
 def sums_of(functions: Iterable[torch.Tensor], order: int, num_points: int, matrices: Mixing) -> Intermediates:
-    """Return the sums from values of functions, each (function, point): phi, its gradient, its Laplacian."""
-    psi = matrices.occupied.new_empty(NUM_VALUES[order], len(matrices.occupied), num_points)
+    """Return the sums from values of functions, each (function, point): phi, its gradient, its Laplacian.
+
+    Each value is used up before the next is formed, so that the cache holds what is worked on.
+    """
+    psi, slope, work = matrices.occupied.new_empty(3, len(matrices.occupied), num_points)
     sums, weighted = psi.new_empty(NUM_SUMS[order], num_points), {}
-    for index, (value, orbital) in enumerate(zip(functions, psi, strict=True)):
-        torch.mm(matrices.occupied, value, out=orbital)  # torch's product of a stack takes twice as long
+    for index, value in enumerate(functions):
+        orbital = _product(matrices.occupied, value, slope if index else psi)
+        torch.sum(torch.mul(psi, orbital, out=work), dim=0, out=sums[SUM_OF_PRODUCT[index]])
         if index == 0:
-            weighted = _weighted_squares(value, matrices)
-    work = psi.new_empty(psi.shape[1:])
-
-    def contract(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-        return torch.sum(torch.mul(a, b, out=work), dim=0, out=out)
-
-    contract(psi[0], psi[0], sums[0])
+            weighted = _weighted_squares(value, matrices, sums[0])
+        elif index < 4:
+            square = torch.sum(orbital.square_(), dim=0)
+            sums[4] = square if index == 1 else sums[4].add_(square)
     if order:
-        for axis in (1, 2, 3):
-            contract(psi[0], psi[axis], sums[axis]).mul_(2)
-        torch.mul(psi[1], psi[1], out=work)
-        torch.sum(work.addcmul_(psi[2], psi[2]).addcmul_(psi[3], psi[3]), dim=0, out=sums[4]).mul_(0.5)
+        sums[1:4].mul_(2)
+        sums[4].mul_(0.5)
     if order > 1:
-        contract(psi[0], psi[4], sums[5]).mul_(2).add_(sums[4], alpha=4)
-    if matrices.weighted.get("spin") is not None:
-        weighted["spin"].mul_(2).sub_(sums[0])  # rho_alpha - rho_beta = 2 rho_alpha - rho
+        sums[5].mul_(2).add_(sums[4], alpha=4)
     return Intermediates(sums, weighted)
 
 
-def _weighted_squares(functions: torch.Tensor, matrices: Mixing) -> dict[Weight, torch.Tensor]:
-    return {
-        name: functions.new_zeros(functions.shape[1]) if matrix is None else (matrix @ functions).square_().sum(dim=0)
-        for name, matrix in matrices.weighted.items()
-    }
+def _weighted_squares(functions: torch.Tensor, matrices: Mixing, density: torch.Tensor) -> dict[Weight, torch.Tensor]:
+    some = {name: matrix for name, matrix in matrices.weighted.items() if matrix is not None}
+    found = {name: torch.zeros_like(density) for name in matrices.weighted if name not in some}
+    if some:
+        sizes = [len(matrix) for matrix in some.values()]
+        squares = torch.mm(torch.cat(list(some.values())), functions).square_()
+        found |= {name: part.sum(dim=0) for name, part in zip(some, torch.split(squares, sizes))}
+    if "spin" in some:
+        found["spin"].mul_(2).sub_(density)  # rho_alpha - rho_beta = 2 rho_alpha - rho
+    return found
 
 
 # A field from the sums at its points, (...) -> (channel, ...).
@@ -143,7 +161,7 @@ def local_fields(
     """
     device = orbitals.coefficients.device
     fields = {
-        name: torch.zeros((channels, *grid.shape), dtype=dtype, device=device)
+        name: _zeros((channels, *grid.shape), dtype, device)
         for name, (_, channels) in formulas.items()
     }
     has_frontier = any(name in FRONTIER for name in weights)
@@ -153,6 +171,13 @@ def local_fields(
         for name, (formula, channels) in formulas.items():
             fields[name][(slice(None), *block.voxels)] = formula(local).view(channels, *block.edges)
     return fields
+
+
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Return zeros; on the processor through calloc, so that pages which no block writes to are never touched."""
+    if device.type != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    return torch.from_numpy(np.zeros(shape, dtype={torch.float32: np.float32, torch.float64: np.float64}[dtype]))
 
 
 def grid_intermediates(

@@ -31,7 +31,7 @@ def density_gradient(local: Intermediates) -> torch.Tensor:
 
 def density_gradient_norm(local: Intermediates) -> torch.Tensor:
     """Return |grad rho|, (1, ...) [e/bohr^4]."""
-    return local.slope_square.sqrt()[None]
+    return local.slope[None]
 
 
 def density_laplacian(local: Intermediates) -> torch.Tensor:
@@ -59,7 +59,7 @@ def localised_orbital_locator(local: Intermediates) -> torch.Tensor:
 def reduced_density_gradient(local: Intermediates) -> torch.Tensor:
     """Return s = |grad rho| / (2 (3 pi^2)^(1/3) rho^(4/3)), (1, ...)."""
     scale = (local.density * local.cube_root).mul_(GRADIENT_SCALE)
-    return _where_dense(local.slope_square.sqrt().div_(scale), local)
+    return _where_dense(local.slope / scale, local)
 
 
 def highest_occupied_density(local: Intermediates) -> torch.Tensor:
