@@ -171,10 +171,11 @@ class TaskSettings(Section):
 class ModelSettings(Section):
     """One network: which fields it sees and how large it is."""
 
-    architecture: Literal["published", "residual"] = Field(
+    architecture: Literal["published", "residual", "steerable"] = Field(
         "published",
         description="`published`: three convolution + pooling layers (arXiv 2305.17958), the one that `interpret` "
-        "explains. `residual`: with a path around each layer. See docs/networks.md.",
+        "explains. `residual`: with a path around each layer. `steerable`: its prediction stays when the "
+        "molecule turns. See docs/networks.md.",
     )
     fields: tuple[str, ...] = Field(("electron_density",), min_length=1, description="Input channels.")
     input: Literal["shards", "rendered"] = Field(
@@ -190,6 +191,10 @@ class ModelSettings(Section):
     pooling: Literal["max", "average"] = Field(
         "max", description="Pooling after each convolution, by 2 along each axis."
     )
+    max_degree: Annotated[int, Field(ge=0, le=3)] = Field(
+        2, description="`steerable`: highest degree of its tensors (0 scalars, 1 vectors, 2 quadrupoles)."
+    )
+    chiral: bool = Field(False, description="`steerable`: tell mirror images apart.")
     hidden: Count = Field(32, description="Width of the fully connected layer before the output.")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="Dropout before the output.")
     tasks: dict[Name, TaskSettings] = Field(
@@ -210,6 +215,9 @@ class ModelSettings(Section):
     def _odd_kernel(self) -> Self:
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd, so that a kernel has a central voxel, not {self.kernel_size}")
+        if self.architecture == "steerable" and self.kernel_size < 5:
+            raise ValueError(f"kernel_size of a steerable network must be 5 or more, not {self.kernel_size}: smaller "
+                             "ones cannot hold its radial functions")  # fmt: skip
         return self
 
 

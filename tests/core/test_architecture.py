@@ -56,6 +56,7 @@ STAGE_CODE = {
         "models/network.py",
         "models/build.py",
         "models/residual.py",
+        "models/steerable.py",
         "dataset/normalise.py",
         "dataset/statistics.py",
         "dataset/rotations.py",

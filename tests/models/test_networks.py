@@ -11,11 +11,11 @@ from decar.models.network import Network
 from decar.models.package import REQUIRED, load_package, save_package
 
 SPACING = 0.94486  # bohr, half an angstrom
-ARCHITECTURES = ("published", "residual")
+ARCHITECTURES = ("published", "residual", "steerable")
 
 
 def network(architecture: str, **settings: object) -> Network:
-    chosen = {"architecture": architecture, "channels": [4, 8, 8], "kernel_size": 3, "hidden": 8, **settings}
+    chosen = {"architecture": architecture, "channels": [4, 8, 8], "kernel_size": 5, "hidden": 8, **settings}
     made = build_network(ModelSettings.model_validate(chosen), SPACING, 1, 2)
     made.initialise(1)
     return made.double()

@@ -103,11 +103,12 @@ def test_learns_a_shape_and_writes_everything(tmp_path: Path, data: tuple[Path, 
     assert before == {name: (tmp_path / "job" / name).read_bytes() for name in before}
 
 
-@pytest.mark.parametrize("architecture", ["residual"])
+@pytest.mark.parametrize("architecture", ["residual", "steerable"])
 def test_other_networks_learn_too(tmp_path: Path, data: tuple[Path, Path], architecture: str) -> None:
-    small = {"channels": [4, 6, 8], "kernel_size": 3, "hidden": 8, "dropout": 0}
+    small = {"channels": [8, 8, 16], "kernel_size": 5, "hidden": 16, "dropout": 0}
     models = {"density": small, "other": {**small, "architecture": architecture}}
-    study = make_study(tmp_path, models=models, max_epochs=20, patience=20, learning_rate=1e-2)
+    settings = {"max_epochs": 20, "patience": 20, "augmentation": "none"}
+    study = make_study(tmp_path, models=models, learning_rate=1e-2, **settings)
     train(study, *data, "other", "random", 0, tmp_path / "job")
     log = pd.read_csv(tmp_path / "job" / "metrics.csv")
     assert log["train_loss"].iloc[-1] < 0.8 * log["train_loss"].iloc[0] < 0.8, log[["train_loss", "val_loss"]]

@@ -1,0 +1,260 @@
+r"""A network whose prediction does not change when the molecule turns: steerable convolutions (arXiv 1807.02547).
+
+Features are real spherical tensors of degree l = 0 .. max_degree. A kernel from degree l1 to l3 is
+
+    K[m3, m1](r) = sum over l2, n of  w[l2, n]  R[n, l2](|r|)  sum over m2 of  C[l1 m1, l2 m2, l3 m3] Y[l2 m2](r / |r|)
+
+    R[n, l](r) = (r / s)^l  L[n, l + 1/2](r^2 / s^2)  exp(-r^2 / 2 s^2)  cos^2(pi r / 2 R),   zero for r > R
+
+with Clebsch-Gordan coefficients C and harmonics Y (e3nn, doi 10.5281/zenodo.6459381) and the radial functions of the
+harmonic oscillator (generalised Laguerre polynomials L) up to 2 n + l = MAX_ORDER: of all functions that fit into a
+ball they reach least far in frequency, so that little is lost or folded back by sampling them. s is a width below and R
+half the taps, both times the edge of the layer's voxels [bohr].
+
+    layer l:  x_l = m_l  gate( norm( K_l * P x_(l-1) ) )
+    head:     z = v . silu( V [<s>, sqrt <s^2>, ln(volume / 1000 bohr^3)] + c ) + d,   s the (pseudo)scalars of x_L
+
+The first layer takes steps of two voxels, with three more taps. The others take steps of one; P is a Gaussian average
+with steps of two before all of them but the second, so that what the gates bring in is smoothed before it is thinned
+out: without it an arbitrary rotation changed the prediction by a tenth of what molecules differ by.
+
+norm divides the tensors of each kind by their root mean square length; gate is silu(x + b) - silu(b) for scalars (b and
+a factor are learned), and a tensor times the sigmoid of a scalar of its own. Averages <> are over the molecule, not
+over its box: a voxel counts by w, the square of the smoothed input, and volume is (sum of w)^2 / (sum of w^2). Nothing
+is added that would not vanish in vacuum. So the prediction depends neither on the size of the box nor on its
+orientation, for fields that vanish at its faces.
+
+Kernels with a step of two have an even number of taps and stand between voxels, others an odd one, so a layer commutes
+with the 24 rotations of the lattice to rounding, in boxes that are multiples of the total stride. Other rotations
+change the prediction by what sampling leaves (docs/networks.md). Parity is kept: without `chiral` all features are true
+tensors, and mirror images have the same prediction. With it there are pseudotensors too, and the head reads
+pseudoscalars, which change their sign in a mirror.
+"""
+
+import math
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import cast
+
+import torch
+from e3nn import o3
+from scipy.special import eval_genlaguerre
+from torch import Tensor, nn
+from torch.nn import functional
+
+from decar.config import ModelSettings
+from decar.models.network import Network, count_parameters, describe_part
+
+FIRST_WIDTH = 1.5  # s of the first layer, in voxels
+WIDTH = 1.3 / 7  # s of the others, a tap: wider ones are cut off, narrower ones fall between voxels
+MAX_ORDER = 2  # 2 n + l of the radial functions
+EPSILON = 1e-6  # added to mean squares
+VOLUME_BOHR3 = 1000.0  # of a molecule of ten heavy atoms, about
+
+Kind = tuple[int, int]  # degree, and parity: 1 for tensors, -1 for pseudotensors, whose sign a mirror changes besides
+Multiplicities = dict[Kind, int]  # how many tensors of each kind
+SCALAR, PSEUDOSCALAR = (0, 1), (0, -1)
+
+
+def gaussian_filter(taps: int, width: float) -> Tensor:
+    """Return a Gaussian on the taps of one axis, with sum 1."""
+    axis = torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2
+    values = torch.exp(-((axis / width) ** 2) / 2)
+    return (values / values.sum()).float()
+
+
+def smoothed(x: Tensor, along_axis: Tensor, step: int) -> Tensor:
+    """Return each channel of x [batch, channel, x, y, z] averaged by a filter along each axis in turn."""
+    channels, taps = x.shape[1], len(along_axis)
+    for axis in range(3):
+        shape, steps, padding = [1, 1, 1], [1, 1, 1], [0, 0, 0]
+        shape[axis], steps[axis], padding[axis] = taps, step, (taps - step) // 2
+        kernel = along_axis.view(1, 1, *shape).expand(channels, 1, *shape)
+        x = functional.conv3d(x, kernel, stride=steps, padding=padding, groups=channels)
+    return x
+
+
+def radial_function(n: int, degree: int, radius: Tensor, width: float, cutoff: float) -> Tensor:
+    """Return R[n, degree] at radii; all lengths in voxels."""
+    x = radius / width
+    polynomial = torch.from_numpy(eval_genlaguerre(n, degree + 0.5, (x**2).numpy()))
+    window = torch.where(radius < cutoff, torch.cos(math.pi * radius / (2 * cutoff)) ** 2, 0.0)
+    return x**degree * polynomial * torch.exp(-(x**2) / 2) * window
+
+
+def kernel_basis(l1: int, l2: int, l3: int, taps: int, width: float) -> Tensor:
+    """Return R C Y of a path on the taps, [n, m3, m1, x, y, z] in float64; squares over m1 and taps sum to 1."""
+    axis = torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2
+    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
+    radius, orders = points.norm(dim=-1), range((MAX_ORDER - l2) // 2 + 1)
+    radial = torch.stack([radial_function(n, l2, radius, width, taps / 2) for n in orders])
+    harmonics = o3.spherical_harmonics(l2, points, normalize=True)
+    coupling = o3.wigner_3j(l1, l2, l3, dtype=torch.float64)
+    basis = torch.einsum("pqm,nxyz,xyzq->nmpxyz", coupling, radial, harmonics)
+    return basis / (basis.square().sum(dim=(1, 2, 3, 4, 5), keepdim=True) / (2 * l3 + 1)).sqrt()
+
+
+def paths_between(inputs: Iterable[Kind], outputs: Iterable[Kind]) -> list[tuple[Kind, int, Kind]]:
+    """Return (kind, degree of the harmonics, kind) of all kernels that keep parity."""
+    return [
+        (one, l2, other) for other in outputs for one in inputs
+        for l2 in range(abs(one[0] - other[0]), min(one[0] + other[0], MAX_ORDER) + 1)
+        if (-1) ** (one[0] + l2 + other[0]) * one[1] == other[1]
+    ]  # fmt: skip
+
+
+class SteerableConvolution(nn.Module):
+    """Steps of one voxel with an odd number of taps an axis, or of two with an even one."""
+
+    def __init__(self, inputs: Multiplicities, outputs: Multiplicities, taps: int, width: float) -> None:
+        super().__init__()
+        self.inputs, self.outputs, self.taps, self.step = inputs, outputs, taps, 2 - taps % 2
+        self.paths = paths_between(inputs, outputs)
+        self.weights = nn.ParameterList()
+        for number, (one, degree, other) in enumerate(self.paths):
+            basis = kernel_basis(one[0], degree, other[0], taps, width).float()
+            self.register_buffer(f"basis{number}", basis, persistent=False)
+            self.weights.append(nn.Parameter(torch.zeros(outputs[other], inputs[one], len(basis))))
+
+    def kernel(self) -> Tensor:
+        """Return the kernels as a convolution takes them, [component out, component in, taps, taps, taps]."""
+        parts: dict[tuple[Kind, Kind], Tensor] = {}
+        for number, ((one, _, other), weight) in enumerate(zip(self.paths, self.weights)):
+            part = torch.einsum("oin,nmpxyz->omipxyz", weight, getattr(self, f"basis{number}"))
+            parts[other, one] = parts[other, one] + part if (other, one) in parts else part
+        rows = []
+        for other, many in self.outputs.items():
+            row = []
+            for one, few in self.inputs.items():
+                shape = (many * (2 * other[0] + 1), few * (2 * one[0] + 1), *(self.taps,) * 3)
+                part = parts.get((other, one), self.weights[0].new_zeros(()))
+                row.append(part.reshape(shape) if part.ndim else part.expand(shape))
+            rows.append(torch.cat(row, dim=1))
+        return torch.cat(rows, dim=0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [batch, component, x, y, z] -> the same, with each axis halved for steps of two."""
+        return functional.conv3d(x, self.kernel(), stride=self.step, padding=(self.taps - self.step) // 2)
+
+
+class SteerableLayer(nn.Module):
+    """Steerable convolution, norm, gate, mask. `outputs` are what the gate leaves; scalars come first."""
+
+    def __init__(self, inputs: Multiplicities, outputs: Multiplicities, taps: int, width: float) -> None:
+        super().__init__()
+        self.outputs = outputs
+        num_gates = sum(outputs.values()) - outputs[SCALAR]
+        before = {**outputs, SCALAR: outputs[SCALAR] + num_gates}
+        self.convolution = SteerableConvolution(inputs, before, taps, width)
+        self.scale = nn.Parameter(torch.ones(before[SCALAR]))
+        self.shift = nn.Parameter(torch.zeros(before[SCALAR]))
+
+    def forward(self, x: Tensor, mask: Tensor, share: Tensor) -> Tensor:
+        """x [batch, component, x, y, z] -> likewise; mask and share are those of the result."""
+        x = self.convolution(x)
+        kept, num_scalars = self.outputs[SCALAR], len(self.scale)
+        shift = self.shift.view(1, -1, 1, 1, 1)
+        scalars = _divided(x[:, :num_scalars], share, 1) * self.scale.view(1, -1, 1, 1, 1) + shift
+        gates = torch.sigmoid(scalars[:, kept:])
+        parts = [functional.silu(scalars[:, :kept]) - functional.silu(shift[:, :kept])]
+        at, gate_at = num_scalars, 0
+        for kind, many in self.outputs.items():
+            if kind != SCALAR:
+                width = 2 * kind[0] + 1
+                gate = gates[:, gate_at : gate_at + many].repeat_interleave(width, dim=1)
+                parts.append(_divided(x[:, at : at + many * width], share, width) * gate)
+                at, gate_at = at + many * width, gate_at + many
+        return torch.cat(parts, dim=1) * mask
+
+
+def _divided(x: Tensor, share: Tensor, width: int) -> Tensor:
+    """Return x over the root mean square length of its tensors (`width` components each), per sample."""
+    square = (x.square() * share).sum(dim=(1, 2, 3, 4), keepdim=True) * (width / x.shape[1])
+    return x * torch.rsqrt(square + EPSILON)
+
+
+class SteerableNetwork(Network):
+    """`channels` are the scalars of each layer; of degree l there are channels / (2 l + 1), none in the last layer."""
+
+    before_step: Tensor  # filters, see `smoothed`
+    of_weight: Tensor
+
+    def __init__(
+        self, settings: ModelSettings, spacing_bohr: float, num_inputs: int | None = None, num_outputs: int = 1
+    ) -> None:
+        super().__init__(settings, spacing_bohr, num_inputs or len(settings.fields), num_outputs)
+        mirror = "told apart from its mirror image" if settings.chiral else "the same for its mirror image"
+        self.symmetry = f"invariant under rotations (those of the lattice to rounding, others closely); {mirror}"
+        parities = (1, -1) if settings.chiral else (1,)
+        kinds = [(degree, parity) for degree in range(settings.max_degree + 1) for parity in parities]
+        stack: list[Multiplicities] = [{SCALAR: self.num_inputs}]
+        for number, many in enumerate(settings.channels, start=1):
+            wanted = kinds if number < len(settings.channels) else [(0, parity) for parity in parities]
+            reached = {path[2] for path in paths_between(stack[-1], wanted)}
+            stack.append({kind: max(1, many // (2 * kind[0] + 1)) for kind in wanted if kind in reached})
+        size = settings.kernel_size
+        forms = [(size + 3, FIRST_WIDTH), *[(size, WIDTH * size)] * (len(stack) - 2)]
+        self.layers = nn.ModuleList(
+            SteerableLayer(inputs, outputs, *form) for (inputs, outputs), form in zip(pairwise(stack), forms)
+        )
+        self.hidden = nn.Linear(2 * sum(stack[-1].values()) + 1, settings.hidden)
+        self.output = nn.Linear(settings.hidden, num_outputs)
+        self.register_buffer("before_step", gaussian_filter(8, 1.6), persistent=False)
+        self.register_buffer("of_weight", gaussian_filter(9, 1.5), persistent=False)
+
+    @property
+    def total_stride(self) -> int:
+        """Return 2 for one layer or two, then twice as much for each further one."""
+        return 1 << max(1, len(self.layers) - 1)
+
+    def initialise(self, seed: int) -> None:
+        """Draw weights anew: convolutions so that each layer keeps the variance, the head as in other networks."""
+        super().initialise(seed)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for module in self.modules():
+                if isinstance(module, SteerableConvolution):
+                    for (_, _, kind), weight in zip(module.paths, module.weights):
+                        paths = sum(path[2] == kind for path in module.paths)
+                        gain = 1 / math.sqrt(paths * weight[0].numel())
+                        weight.copy_(torch.randn(weight.shape, generator=generator) * gain)
+
+    def forward(self, x: Tensor, mask: Tensor, keep: Tensor | None = None) -> Tensor:
+        """x [batch, channel, x, y, z], mask [batch, 1, x, y, z] -> logits [batch, num_outputs]."""
+        x = x * mask
+        weight = smoothed(x, self.of_weight, 1).square().mean(dim=1, keepdim=True) * mask
+        volume = weight.sum(dim=(1, 2, 3, 4)).square() / (weight.square().sum(dim=(1, 2, 3, 4)) + EPSILON)
+        volume = volume.clamp(min=1.0) * (self.spacing_bohr**3 / VOLUME_BOHR3)  # an empty box has none
+        for number, layer in enumerate(self.layers):
+            if number != 1:  # layers that take a step of two, or come after one
+                mask = functional.max_pool3d(mask, 2)
+                weight = smoothed(weight, self.before_step, 2) * mask
+                share = weight / (weight.sum(dim=(1, 2, 3, 4), keepdim=True) + EPSILON)
+            x = layer(x if number < 2 else smoothed(x, self.before_step, 2) * mask, mask, share)
+        mean, square = (x * share).sum(dim=(2, 3, 4)), (x.square() * share).sum(dim=(2, 3, 4))
+        seen = torch.cat([mean, torch.sqrt(square + EPSILON), torch.log(volume)[:, None]], dim=1)
+        hidden = functional.silu(self.hidden(seen))
+        return cast("Tensor", self.output(hidden if keep is None else hidden * keep))
+
+    def parts(self) -> dict[str, nn.Module]:
+        """Return the layers by number, then the head."""
+        layers: dict[str, nn.Module] = {f"layer{number}": layer for number, layer in enumerate(self.layers, start=1)}
+        return layers | {"hidden": self.hidden, "output": self.output}
+
+    def describe(self) -> list[dict[str, object]]:
+        """Return a row a part; the shape is that of the kernels as a convolution takes them."""
+        rows: list[dict[str, object]] = []
+        field, edge = 1, 1  # voxels of the input
+        for number, module in enumerate(self.layers, start=1):
+            layer = cast("SteerableLayer", module)
+            taps = layer.convolution.taps
+            if number > 2:
+                field, edge = field + (len(self.before_step) - 1) * edge, 2 * edge
+            field += (taps - 1) * edge
+            bohr = (taps * edge * self.spacing_bohr, field * self.spacing_bohr)
+            edge *= layer.convolution.step
+            shape = layer.convolution.kernel().shape
+            rows.append(describe_part(f"convolution {number}", shape, count_parameters(layer), *bohr))
+        for name, linear in (("hidden", self.hidden), ("output", self.output)):
+            rows.append(describe_part(name, linear.weight.shape, count_parameters(linear), None, None))
+        return rows
