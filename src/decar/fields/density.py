@@ -160,10 +160,7 @@ def local_fields(
     Only blocks that hold density are worked on, and only the fields themselves are kept.
     """
     device = orbitals.coefficients.device
-    fields = {
-        name: _zeros((channels, *grid.shape), dtype, device)
-        for name, (_, channels) in formulas.items()
-    }
+    fields = {name: _zeros((channels, *grid.shape), dtype, device) for name, (_, channels) in formulas.items()}
     has_frontier = any(name in FRONTIER for name in weights)
     for block in function_blocks(orbitals, grid, order, dtype, has_frontier=has_frontier):
         matrices = mixing(orbitals, block.rows, weights, dtype)

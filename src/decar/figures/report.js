@@ -16,7 +16,7 @@
   let found = rows.slice();
   let start = 0;
 
-  const written = (value, form, row) => (value === null ? "–" : form(value, row).replace("-", "−"));
+  const written = (value, form, row) => (value === null ? "–" : form(value, row).replaceAll("-", "−"));
 
   function make(tag, content = "", attributes = {}) {
     const one = document.createElement(tag);
@@ -96,6 +96,14 @@
     heading.addEventListener("click", () => sort(heading));
     heading.addEventListener("keydown", (event) => { if (event.key === "Enter") sort(heading); });
   }
+  // A phone shows no headings: there a list sorts.
+  const headings = [...table.tHead.querySelectorAll("th[data-sort]")];
+  for (const heading of headings) element("sort").append(make("option", heading.textContent, { value: heading.dataset.sort }));
+  element("sort").addEventListener("input", (event) => {
+    const heading = headings.find((one) => one.dataset.sort === event.target.value);
+    if (heading) sort(heading);
+    else { order = (a, b) => a.row - b.row; filter(); }
+  });
   for (const [id, step] of [["earlier", -PAGE], ["later", PAGE]]) element(id).addEventListener("click", () => { start += step; draw(); table.scrollIntoView(); });
 
   // The molecule that is looked at.
@@ -182,7 +190,7 @@
     const painted = cloud.fields.find((one) => one.name === element("painted").value);
     view.surface(field, share, painted);
     const unit = (one) => (one.unit === "1" ? "" : ` ${one.unit.replace(/\^(\d)/g, (_, digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit])}`);
-    const number = (value) => value.toPrecision(2).replace("-", "−");
+    const number = (value) => value.toPrecision(2).replaceAll("-", "−");
     element("isovalue").textContent = `${field.signed ? "±" : ""}${number(Viewer.valueOf(field, share))}${unit(field)}`;
     const legend = element("legend");
     if (painted) legend.replaceChildren(make("span", `${painted.signed ? number(-view.range) : "0"}`), make("span", "", { class: painted.signed ? "scale signed" : "scale" }), make("span", `${number(view.range)}${unit(painted)}`));

@@ -51,7 +51,7 @@ def _data(study: Study, data: dict[str, Any]) -> dict[str, Any]:
     names = {"positive": study.figures.positive_name, "negative": study.figures.negative_name}
     return {
         "molecules": data["molecules"], "models": data["models"], **names, "elements": ELEMENT_COLOUR,
-        "isovalues": {"electron_density": study.figures.isovalue},
+        "isovalues": dict.fromkeys(("electron_density", "promolecular_density"), study.figures.isovalue),
     }  # fmt: skip
 
 

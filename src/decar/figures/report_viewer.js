@@ -83,7 +83,7 @@ const Viewer = (() => {
 
   const rgb = (text) => [1, 3, 5].map((place) => parseInt(text.slice(place, place + 2), 16) / 255);
   const mix = (a, b, share) => a.map((value, place) => value + (b[place] - value) * share);
-  const SURFACE = { plain: rgb("#3FA7E4"), positive: rgb("#0072B2"), negative: rgb("#D55E00"), middle: [0.93, 0.93, 0.93] };
+  const SURFACE = { plain: rgb("#56B4E9"), positive: rgb("#0072B2"), negative: rgb("#D55E00"), middle: [0.93, 0.93, 0.93] };
 
   class Mesh {
     constructor() { this.points = []; this.normals = []; this.colours = []; this.triangles = []; }
@@ -132,15 +132,15 @@ const Viewer = (() => {
   const FRAGMENT = `precision mediump float; varying vec3 tone, out_normal; varying float depth; uniform float alpha;
     void main() { vec3 n = normalize(out_normal); if (n.z < 0.0) n = -n;
       float light = 0.42 + 0.58 * max(dot(n, normalize(vec3(-0.4, 0.6, 0.8))), 0.0);
-      float shine = pow(max(dot(n, normalize(vec3(-0.2, 0.35, 1.0))), 0.0), 40.0) * 0.35;
-      float edge = alpha < 1.0 ? alpha + (1.0 - alpha) * 0.55 * pow(1.0 - n.z, 2.0) : 1.0;
+      float shine = pow(max(dot(n, normalize(vec3(-0.2, 0.35, 1.0))), 0.0), 40.0) * 0.25;
+      float edge = alpha < 1.0 ? alpha + (1.0 - alpha) * 0.7 * pow(1.0 - n.z, 2.0) : 1.0;
       gl_FragColor = vec4(tone * light + shine, edge); }`;
 
   class View {
     constructor(canvas, elements) {
       this.canvas = canvas;
       this.elements = elements;
-      this.gl = canvas.getContext("webgl", { antialias: true, preserveDrawingBuffer: true });
+      this.gl = canvas.getContext("webgl", { alpha: false, antialias: true, preserveDrawingBuffer: true });
       if (this.gl) this.start();
     }
 
@@ -285,7 +285,7 @@ const Viewer = (() => {
       gl.enable(gl.BLEND);
       gl.depthMask(false);
       gl.enable(gl.CULL_FACE);
-      for (const side of [gl.FRONT, gl.BACK]) { gl.cullFace(side); this.pass(this.skin, 0.45); }
+      for (const side of [gl.FRONT, gl.BACK]) { gl.cullFace(side); this.pass(this.skin, 0.3); }
     }
 
     pass(buffers, alpha) {
