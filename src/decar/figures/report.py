@@ -21,6 +21,7 @@ from decar.figures.style import PAGE
 FULL = 980  # pixels on the page of a figure as wide as a printed page
 LARGEST_SVG = 1_500_000  # bytes above which a page shows the PNG
 FORMATS = {"svg": "image/svg+xml", "png": "image/png"}
+DENSITIES = ("electron_density", "promolecular_density")  # first seen at figures.isovalue
 HERE = Path(__file__).parent
 
 
@@ -51,7 +52,7 @@ def _data(study: Study, data: dict[str, Any]) -> dict[str, Any]:
     names = {"positive": study.figures.positive_name, "negative": study.figures.negative_name}
     return {
         "molecules": data["molecules"], "models": data["models"], **names, "elements": ELEMENT_COLOUR,
-        "isovalues": dict.fromkeys(("electron_density", "promolecular_density"), study.figures.isovalue),
+        "isovalues": {**dict.fromkeys(DENSITIES, study.figures.isovalue), "electrostatic_potential": 0.03},
     }  # fmt: skip
 
 
