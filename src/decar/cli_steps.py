@@ -155,13 +155,23 @@ def train(
     scheme: Annotated[str, typer.Option(help="Split scheme.")],
     fold: Annotated[int, typer.Option(help="Fold that is kept for the test.")],
     output: Output,
+    initial: Annotated[
+        str | None, typer.Option("--from", help="Model package to begin with, in place of the model's `initial`.")
+    ] = None,
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = sys.stderr.isatty(),
 ) -> None:  # fmt: skip
-    """Train one network on one fold; under `torchrun`, with DDP over its processes."""
+    """Train one network on one fold; under `torchrun`, with DDP over its processes.
+
+    With `--from MODEL` it goes on from the weights of another network; which parts are new (other properties, other
+    fields) and which stay as they are (`frozen`) is said, and kept in the lineage of the package (docs/transfer.md).
+    """
     from decar.threads import limit_threads
     from decar.training.train import train as run
+    from decar.training.transfer import begin_with
 
     settings = load_study(study)
+    if initial is not None:
+        settings = begin_with(settings, model, initial)
     with limit_threads(settings.training.threads):
         run(
             settings, dataset, shards, model, scheme, fold, output, log,

@@ -201,6 +201,14 @@ class ModelSettings(Section):
         default_factory=dict,
         description="Further properties that the network learns beside `training.property`; missing labels are masked.",
     )
+    initial: str | None = Field(
+        None,
+        description="Model package to begin with instead of random weights; `{scheme}` and `{fold}` stand for those of "
+        "the job, a last `*` for a hash. See docs/transfer.md.",
+    )
+    frozen: tuple[str, ...] = Field(
+        (), description="Parts of the network (`layer1`, ..., `hidden`) that keep the weights of `initial`."
+    )
     role: Literal["model", "control"] = Field(
         "model",
         description="`control`: geometry alone, or permuted labels; drawn and named as such in tables and figures.",
@@ -210,6 +218,12 @@ class ModelSettings(Section):
         description="Train on labels permuted among the molecules of the training and of the validation subset (seeded "
         "from the study); those of the test subset stay true. What such a network shows was not learned from labels.",
     )
+
+    @model_validator(mode="after")
+    def _frozen_weights_come_from_somewhere(self) -> Self:
+        if self.frozen and self.initial is None:
+            raise ValueError("frozen names parts that keep the weights of `initial`, which is not set")
+        return self
 
     @model_validator(mode="after")
     def _odd_kernel(self) -> Self:

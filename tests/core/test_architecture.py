@@ -50,6 +50,7 @@ STAGE_CODE = {
         "training/batches.py",
         "training/outcome.py",
         "training/objectives.py",
+        "training/transfer.py",
         "training/callbacks.py",
         "training/domain.py",
         "models/published.py",

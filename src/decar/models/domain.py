@@ -10,7 +10,7 @@ quantile of their similarities and the 95 % quantile of their distances. A molec
 activities of a molecule are the mean over its conformers, unrotated.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,8 +36,9 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Domain:
-    """The training molecules, (molecule, 256) bits and (molecule, hidden) activities, and the thresholds."""
+    """The training molecules: keys (molecule, 32 bytes), bits (molecule, 256), activities (molecule, hidden)."""
 
+    keys: Bits
     bits: Bits
     activities: Activities
     thresholds: Thresholds
@@ -52,7 +53,7 @@ class Domain:
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by name."""
-        return {"ecfp4_bits": self.bits, "activities": self.activities}
+        return {"keys": self.keys, "ecfp4_bits": self.bits, "activities": self.activities}
 
     def to_json(self) -> dict[str, Any]:
         """Return the thresholds, JSON-able."""
@@ -62,22 +63,25 @@ class Domain:
     def restore(cls, tensors: Mapping[str, NDArray[Any]], thresholds: Mapping[str, Any]) -> "Domain":
         """Build from `to_tensors` and `to_json`; raises DataFormatError where they do not fit."""
         try:
-            found = cls(tensors["ecfp4_bits"], tensors["activities"], Thresholds(**thresholds))
+            found = cls(tensors["keys"], tensors["ecfp4_bits"], tensors["activities"], Thresholds(**thresholds))
         except (KeyError, TypeError) as error:
             raise DataFormatError("the applicability domain of a model is not whole", seen=str(error)) from error
-        if not len(found.bits) == len(found.activities) == found.thresholds.num_training:
+        if not len(found.keys) == len(found.bits) == len(found.activities) == found.thresholds.num_training:
             raise DataFormatError("the applicability domain of a model contradicts itself", seen=dict(thresholds))
         return found
 
 
-def fit_domain(bits: Bits, activities: Activities, validation_bits: Bits, validation_activities: Activities) -> Domain:
+def fit_domain(
+    keys: Sequence[str], bits: Bits, activities: Activities, validation_bits: Bits, validation_activities: Activities
+) -> Domain:
     """Return the domain of the training molecules, with thresholds from the validation molecules."""
     similarities = [nearest_similarity(one, bits) for one in validation_bits]
     distances = [nearest_distance(one, activities) for one in validation_activities]
     thresholds = Thresholds(
         float(np.quantile(similarities, 1 - SHARE)), float(np.quantile(distances, SHARE)), len(bits), len(similarities)
     )
-    return Domain(bits, activities, thresholds)
+    packed = np.array([list(bytes.fromhex(key)) for key in keys], dtype=np.uint8)
+    return Domain(packed, bits, activities, thresholds)
 
 
 def nearest_similarity(bits: Bits, training: Bits) -> float:

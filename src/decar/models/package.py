@@ -174,6 +174,6 @@ def _domain_text(domain: Mapping[str, Any] | None) -> str:
         f"A molecule is inside where its ECFP4 Tanimoto similarity to the nearest of the {domain['num_training']}"
         f" training molecules is at least {domain['similarity']:.3f}, and its distance to the nearest one in the last"
         f" hidden layer at most {domain['distance']:.3f}: what {SHARE:.0%} of the {domain['num_validation']} validation"
-        " molecules meet in each measure. The package holds the ECFP4 bits of the training molecules, not their"
-        " structures."
+        " molecules meet in each measure. The package holds the ECFP4 bits and keys of the training molecules, not"
+        " their structures."
     )

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from decar.config import Study
+from decar.models.place import initial_weights
 from decar.planning.batches import SHORT, identity_digest
 from decar.planning.frozen import TrainingJob
 from decar.planning.hashing import table_digest
@@ -113,10 +114,13 @@ def _training(
     jobs, hashes = [], []
     for model, described in settings["training"]["models"].items():
         # What a model does not use leaves its name as it was before decar could do it.
-        network = {name: value for name, value in described.items() if name != "tasks" or value}
+        later = {"tasks", "initial", "frozen"}
+        network = {name: value for name, value in described.items() if name not in later or value}
         data = [own, labels_of(study.training.models[model].tasks)] if described["tasks"] else own
         for split in study.dataset.splits:
             for fold in range(split.num_folds):
+                if described["initial"]:
+                    network["initial"] = initial_weights(described["initial"], split.scheme, fold)
                 content = digest([
                     STAGE_VERSION["train"], data, common, network, split.model_dump(mode="json"), fold, model,
                 ])[:SHORT]  # fmt: skip

@@ -18,6 +18,7 @@ import yaml
 from decar.atomic import write_text
 from decar.config import Study
 from decar.errors import ConfigError, DecarError
+from decar.models.place import initial_weights
 from decar.molecules.identity import KEY_VERSION
 from decar.planning.batches import SHORT, batch_size_to_advise, buckets, identity_digest, make_batches
 from decar.planning.checks import check_index
@@ -50,7 +51,9 @@ def make_plan(
         )
     with table.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
-    name = digest([study.model_dump(mode="json"), content, STAGE_VERSION, KEY_VERSION, PLAN_VERSION])[:SHORT]
+    name = digest([study.model_dump(mode="json"), content, STAGE_VERSION, KEY_VERSION, PLAN_VERSION, *_begun(study)])[
+        :SHORT
+    ]
     folder = study.folder / "plan"
     path = folder / f"plan-{name}.json"
     if not path.exists():
@@ -69,6 +72,16 @@ def make_plan(
             raise
         write_text(path, json.dumps(asdict(_plan(study, index, frozen, report)), indent=1))
     return path
+
+
+def _begun(study: Study) -> list[str]:
+    """Return the hashes of the weights that networks begin with: a package may change under its name."""
+    return [
+        initial_weights(model.initial, split.scheme, fold)
+        for model in study.training.models.values() if model.initial
+        for split in study.dataset.splits
+        for fold in range(split.num_folds)
+    ]  # fmt: skip
 
 
 def _plan(study: Study, index: Path, frozen: Path, report: Callable[[str], None]) -> Plan:

@@ -11,6 +11,7 @@ from decar.errors import ConfigError, DataFormatError
 from decar.models.domain import Domain
 from decar.models.network import Network
 from decar.models.package import load_domain, load_package
+from decar.models.place import package_folder
 from decar.models.task import Task
 from decar.stages import WHERE_AND_HOW_LONG
 
@@ -33,7 +34,7 @@ def load_members(folders: Sequence[Path]) -> list[Member]:
     """
     members = []
     for given in folders:
-        folder = given / "model" if (given / "model" / "config.json").exists() else given
+        folder = package_folder(given)
         network, config = load_package(folder)
         if "chemistry" not in config:
             raise DataFormatError(

@@ -41,9 +41,9 @@ def domain_of(dataset_folder: Path, rows: pd.DataFrame, activities: Sequence[Act
         total[activity.key] = total.get(activity.key, 0.0) + part
         weight[activity.key] = weight.get(activity.key, 0.0) + activity.weight
 
-    def of(name: str) -> tuple[Bits, Activities]:
+    def of(name: str) -> tuple[list[str], Bits, Activities]:
         keys = sorted(key for key in total if subset[key] == name)
         means = np.array([total[key] / weight[key] for key in keys], dtype=np.float32)
-        return ecfp4_bits(smiles.loc[keys].tolist()), means
+        return keys, ecfp4_bits(smiles.loc[keys].tolist()), means
 
-    return fit_domain(*of("train"), *of("validation"))
+    return fit_domain(*of("train"), *of("validation")[1:])

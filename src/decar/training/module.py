@@ -91,7 +91,8 @@ class FoldModule(LightningModule):
         norms = {}
         for name, part in self.network.parts().items():
             squares = [parameter.grad.square().sum() for parameter in part.parameters() if parameter.grad is not None]
-            norms[name] = float(torch.stack(squares).sum().sqrt())
+            if squares:  # a frozen part has none
+                norms[name] = float(torch.stack(squares).sum().sqrt())
         self.gradient_norms.append(norms)
 
     def on_validation_epoch_start(self) -> None:
@@ -113,7 +114,7 @@ class FoldModule(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return AdamW (arXiv 1711.05101); biases and the norm's factors do not decay."""
-        parameters = list(self.network.parameters())
+        parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         groups = [
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.training_settings.weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},

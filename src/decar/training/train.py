@@ -18,6 +18,7 @@ from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Stra
 
 from decar.chemistry import chemistry_of
 from decar.config import ModelSettings, Study
+from decar.dataset.normalise import Normalisation
 from decar.dataset.rendered_dataset import RenderedDataset
 from decar.dataset.samples import label_column
 from decar.dataset.statistics import load_normalisation
@@ -45,6 +46,7 @@ from decar.training.domain import domain_of
 from decar.training.module import FoldModule
 from decar.training.objectives import make_objectives, properties_of
 from decar.training.outcome import PREDICTION_COLUMNS, TASK_COLUMNS, auroc, gathered, per_molecule, task_metrics
+from decar.training.transfer import freeze, level_changes, lineage, load_initial, take_over
 
 
 def train(
@@ -75,12 +77,24 @@ def train(
     settings = study.training.models[model_name]
     torch.set_num_threads(study.training.threads)
     make = partial(_dataset, study, settings, dataset_folder, shards_folder, scheme, fold)
+    initial = load_initial(settings, scheme, fold)
+    if initial is not None and initial.has_fields(settings):
+        make = partial(make, normalisation=initial.normalisation())
     training, validation, everything = make("train", augmented=True), make("validation"), make(None)
     objectives = make_objectives(study, settings, training.rows)
     num_outputs = sum(objective.task.num_outputs for objective in objectives)
-    network = build_network(settings, _spacing(everything), everything.num_channels, num_outputs)
+    # Where the weights came from is in the lineage; a path means nothing to who gets the package.
+    own = settings.model_copy(update={"initial": None, "frozen": ()})
+    network = build_network(own, _spacing(everything), everything.num_channels, num_outputs)
     seed = derive_seed(study.seed, "train", model_name, scheme, fold)
     network.initialise(seed)
+    change = ""
+    if initial is not None:
+        test = [str(key) for key, subset in _subsets(everything).items() if subset == "test"]
+        change = take_over(initial, network, [objective.task for objective in objectives], study, test)
+        change = "; ".join([change, *level_changes(initial, study)])
+        freeze(network, settings.frozen)
+        report(f"begins with {initial.folder}: {change}")
     module = FoldModule(network, study.training, objectives, seed)
     log = EpochLog(output / "metrics.csv", study.training, report)
     checkpoints = output / "checkpoints"
@@ -102,6 +116,7 @@ def train(
             write_table(output / "task_predictions.parquet", _task_predictions(module, everything, job))
         predictions = _predictions(module, everything, job)
         metadata = _metadata(study, model_name, scheme, fold, everything, rows, module)
+        metadata["lineage"] = lineage(initial, change, settings.frozen)
         domain = domain_of(dataset_folder, everything.rows, activities)
         save_package(output / "model", network, metadata, domain)
         # Last: what follows waits for this file.
@@ -126,10 +141,10 @@ def _quiet() -> Iterator[None]:
 
 def _dataset(
     study: Study, settings: ModelSettings, dataset_folder: Path, shards_folder: Path, scheme: str, fold: int,
-    subset: str | None, augmented: bool = False,
+    subset: str | None, augmented: bool = False, normalisation: Normalisation | None = None,
 ) -> VoxelDataset:  # fmt: skip
     options: dict[str, Any] = {
-        "normalisation": load_normalisation(dataset_folder, scheme, fold, settings.fields),
+        "normalisation": normalisation or load_normalisation(dataset_folder, scheme, fold, settings.fields),
         "augmentation": study.training.augmentation_of(settings) if augmented else "none",
         "seed": study.seed,
         "permuted_labels": settings.permuted_labels,
@@ -266,6 +281,5 @@ def _metadata(
         "dataset_hash": digest(content.to_numpy().tolist()),
         "metrics": {name: float(value) if math.isfinite(value) else None for name, value in figures.items()},
         **study.contribution.model_dump(),
-        "lineage": [],
         "provenance": provenance("torch", "lightning", "numpy"),
     }
