@@ -43,8 +43,8 @@ format: setup ## Format the code.
 bench-fields: setup ## Time every field beside PySCF and Psi4: ten minutes.
 	OMP_NUM_THREADS=1 python benchmarks/fields.py benchmarks/fields.json
 
-bench-scf: setup ## Wavefunctions a core-hour beside PySCF and Psi4: make bench-scf WAVEFUNCTIONS=file.h5
-	python benchmarks/scf.py $(WAVEFUNCTIONS) benchmarks/scf.json
+bench-scf: setup ## Wavefunctions a core-hour beside PySCF and Psi4: half an hour.
+	python benchmarks/scf.py benchmarks/scf.json
 
 docs: setup ## Write config/README.md, config/schema.json and the tree of the README; build the site into site/.
 	decar config --write config

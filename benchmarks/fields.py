@@ -16,10 +16,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import textwrap
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from importlib.util import find_spec
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,17 +27,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from psi4_input import molecule_block, run_psi4
 from pyscf import gto, scf
+from pyscf.dft import numint
 from pyscf.lib import num_threads
 from pyscf.tools import cubegen
 from rdkit import Chem
-from rdkit.Chem import AllChem
+from rdkit.Chem import AllChem, GetPeriodicTable
 from scipy.linalg import eigh
 
 from decar.atomic import write_text
 from decar.config import QuantumSettings
 from decar.fields.compute import sampled_error
 from decar.fields.grid import VoxelGrid
+from decar.fields.promolecular import promolecular_density
 from decar.fields.registry import FIELDS, evaluate_fields
 from decar.provenance import provenance
 from decar.quantum.backend import System, get_backend
@@ -49,18 +52,10 @@ from decar.units import BOHR_PER_ANGSTROM
 GLUCOSE = "OC[C@H]1O[C@@H](O)[C@H](O)[C@@H](O)[C@@H]1O"
 BOX_BOHR = 40.0
 LOCAL = [name for name, field in FIELDS.items() if field.formula is not None]
+SUMS = ["electron_density", "density_gradient", "density_laplacian", "kinetic_energy_density"]
 
-PSI4 = """
-import time
-molecule {{
-units bohr
-{charge} 1
-no_reorient
-no_com
-symmetry c1
-{atoms}
-}}
-set basis 6-31g*
+PSI4 = """import time
+{molecule}set basis 6-31g*
 set puream true
 set scf_type df
 set maxiter 1
@@ -72,7 +67,7 @@ for task in ("density", "esp"):
     psi4.set_options({{"cubeprop_tasks": [task]}})
     start = time.process_time()
     cubeprop(wfn)
-    print("SECONDS", task, time.process_time() - start)
+    print("RESULT", task, time.process_time() - start)
 """
 
 
@@ -83,17 +78,18 @@ def main(output: Path, voxels: int, without: list[str]) -> None:
     rows: list[dict[str, Any]] = [{"what": "wavefunction", "program": "decar", "cpu_seconds": seconds}]
     rows += ours(wavefunction, voxels) + shell_rows(wavefunction, voxels)
     if "pyscf" not in without:
-        rows += cubegen_rows(wavefunction, voxels)
+        rows += cubegen_rows(wavefunction, voxels) + local_rows(wavefunction, voxels)
     if "psi4" not in without:
         rows += psi4_rows(wavefunction, voxels)
-    rows += molgrid_rows()
+    rows += molgrid_rows(wavefunction, voxels)
     if "scaling" not in without:
         rows += scaling_rows(wavefunction)
     for row in rows:
         print("  ".join(f"{key} {value:.3g}" if isinstance(value, float) else f"{value}" for key, value in row.items()))
     bars = compare(rows)
     print(json.dumps(bars, indent=1))
-    report = {"molecule": GLUCOSE, "box_bohr": BOX_BOHR, "voxels": voxels, "load": os.getloadavg(), "rows": rows,
+    report = {"molecule": GLUCOSE, "box_bohr": BOX_BOHR, "voxels": voxels, "load": os.getloadavg(),
+              "cores": os.cpu_count(), "rows": rows,
               "ratios": bars, "provenance": provenance("torch", "numpy", "scipy", "pyscf", "rdkit")}  # fmt: skip
     write_text(output, json.dumps(report, indent=1) + "\n")
 
@@ -142,6 +138,7 @@ def ours(wavefunction: Wavefunction, voxels: int) -> list[dict[str, Any]]:
         "density": (["electron_density"], torch.float32),
         "density, float64": (["electron_density"], torch.float64),
         "all density-like": (LOCAL, torch.float32),
+        "six sums": (SUMS, torch.float32),
         "promolecular density": (["promolecular_density"], torch.float32),
         "potential": (["electrostatic_potential"], torch.float32),
         "potential and field": (["electrostatic_potential", "electric_field"], torch.float32),
@@ -207,47 +204,98 @@ def scaled(row: dict[str, Any], seconds: float, edge: int, voxels: int) -> dict[
 
 
 def psi4_rows(wavefunction: Wavefunction, voxels: int) -> list[dict[str, Any]]:
-    command = shutil.which("psi4")
-    if command is None:
+    if shutil.which("psi4") is None:
         print("psi4 is not installed: apt-get install psi4")
         return []
     edge = voxels // 4
-    atoms = "\n".join(
-        f"{gto.mole._symbol(int(z))} {x:.10f} {y:.10f} {s:.10f}"
-        for z, (x, y, s) in zip(wavefunction.atomic_numbers, wavefunction.geometry_bohr)
-    )
     extent = np.ptp(wavefunction.geometry_bohr, axis=0)
     # cubeprop's box is the extent of the nuclei and a padding: as many voxels as a cube of `edge`.
     spacing, padding = BOX_BOHR / edge, (BOX_BOHR - float(extent.mean())) / 2
-    text = textwrap.dedent(PSI4).format(
-        charge=wavefunction.charge, atoms=atoms, spacing=spacing,
-        padding=", ".join([str(padding)] * 3),
-    )  # fmt: skip
+    block = molecule_block(wavefunction.atomic_numbers, wavefunction.geometry_bohr, wavefunction.charge)
+    text = PSI4.format(molecule=block, spacing=spacing, padding=", ".join([str(padding)] * 3))
     counts = float(np.prod((extent + 2 * padding) / spacing + 1))
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "input.dat").write_text(text)
-        done = subprocess.run(
-            [command, "-n", "1", "input.dat", "output.dat"], cwd=folder, capture_output=True, text=True, check=False
-        )
-    if done.returncode:
-        print("psi4 failed:", done.stdout[-400:], done.stderr[-400:])
-    rows = []
-    for line in done.stdout.splitlines():
-        if line.startswith("SECONDS"):
-            _, task, seconds = line.split()
-            what = {"density": "density", "esp": "potential"}[task]
-            rows.append(scaled({"what": what, "program": "Psi4 cubeprop"}, float(seconds), counts ** (1 / 3), voxels))
-    return rows
+        found = dict(run_psi4(text, Path(folder)))
+    return [
+        scaled({"what": what, "program": "Psi4 cubeprop"}, float(found[task]), counts ** (1 / 3), voxels)
+        for task, what in (("density", "density"), ("esp", "potential"))
+    ]
 
 
-def molgrid_rows() -> list[dict[str, Any]]:
-    try:
-        import molgrid  # noqa: PLC0415, F401
-    except ImportError:
-        print("molgrid is not installed (pip install molgrid): its smeared atoms are left out")
+def local_rows(wavefunction: Wavefunction, voxels: int) -> list[dict[str, Any]]:
+    """Return PySCF's cost of rho, its gradient, its Laplacian and tau at points (numint), of voxels drawn at random."""
+    mole, grid = to_pyscf_mole(wavefunction), box(wavefunction, voxels)
+    points = grid.point(np.random.default_rng(2).choice(grid.num_voxels, 40_000, replace=False))
+    orbitals, occupations = wavefunction.alpha_coefficients, wavefunction.alpha_occupations
+
+    def evaluate() -> None:
+        for start in range(0, len(points), 4000):
+            functions = numint.eval_ao(mole, points[start : start + 4000], deriv=2)
+            numint.eval_rho2(mole, functions, orbitals, occupations, xctype="MGGA", with_lapl=True)
+
+    seconds, _ = cpu(evaluate)
+    return [scaled({"what": "six sums", "program": "PySCF numint"}, seconds, len(points) ** (1 / 3), voxels)]
+
+
+MOLGRID = """
+import json, sys, time
+import numpy as np
+import molgrid
+given = np.load(sys.argv[1])
+places, types, radii = given["places"], given["types"], given["radii"]
+count, spacing = int(given["voxels"]), float(given["spacing"])
+coordinates = molgrid.MGrid2f(len(types), 3)
+index, sizes = molgrid.MGrid1f(len(types)), molgrid.MGrid1f(len(types))
+for i, place in enumerate(places):
+    index[i], sizes[i] = float(types[i]), float(radii[i])
+    for axis in range(3):
+        coordinates[i][axis] = float(place[axis])
+maker = molgrid.GridMaker(spacing, spacing * (count - 1))
+grid = molgrid.MGrid4f(int(types.max()) + 1, count, count, count)
+start = time.process_time()
+middle = molgrid.float3(*(float(x) for x in given["middle"]))
+maker.forward(middle, coordinates.cpu(), index.cpu(), sizes.cpu(), grid.cpu())
+seconds = time.process_time() - start
+flat = np.array([[grid[t][i][j][k] for i, j, k in given["sample"].tolist()] for t in range(int(types.max()) + 1)])
+np.save(sys.argv[2], flat)
+print(json.dumps({"seconds": seconds, "version": molgrid.__version__}))
+"""
+
+
+def molgrid_rows(wavefunction: Wavefunction, voxels: int) -> list[dict[str, Any]]:
+    """Return molgrid's smeared atoms, a channel an element, and how far they are from the promolecular density.
+
+    Each element's channel gets the factor that suits best at 20,000 voxels near the molecule; the rest is the error.
+    """
+    if find_spec("molgrid") is None:
+        print("molgrid is not installed: pip install --no-deps --target FOLDER molgrid; PYTHONPATH=FOLDER")
         return []
-    print("molgrid is installed, but paints Gaussians on atoms: no density to compare with")
-    return []
+    grid, numbers = box(wavefunction, voxels), wavefunction.atomic_numbers
+    dense = promolecular_density(numbers, wavefunction.geometry_bohr, grid)[0].numpy()
+    sample = np.random.default_rng(3).permutation(np.flatnonzero(dense.ravel() > 1e-4))[:20_000]
+    radius = GetPeriodicTable().GetRvdw
+    middle = np.asarray(grid.origin_bohr) + grid.spacing_bohr * (voxels - 1) / 2
+    with tempfile.TemporaryDirectory() as folder:
+        given, found = Path(folder) / "given.npz", Path(folder) / "found.npy"
+        np.savez(
+            given, places=wavefunction.geometry_bohr / BOHR_PER_ANGSTROM,
+            types=np.unique(numbers, return_inverse=True)[1],
+            radii=[radius(int(z)) for z in numbers], voxels=voxels, spacing=grid.spacing_bohr / BOHR_PER_ANGSTROM,
+            middle=middle / BOHR_PER_ANGSTROM, sample=np.stack(np.unravel_index(sample, grid.shape), axis=-1),
+        )  # fmt: skip
+        command = [sys.executable, "-c", MOLGRID, str(given), str(found)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            print("molgrid failed:", done.stderr[-400:])
+            return []
+        answer, channels = json.loads(done.stdout.splitlines()[-1]), np.load(found)
+    expected = dense.ravel()[sample]
+    factors = np.linalg.lstsq(channels.T, expected, rcond=None)[0]
+    error = channels.T @ factors - expected
+    return [{
+        "what": "promolecular density", "program": f"molgrid {answer['version']}", "cpu_seconds": answer["seconds"],
+        "voxels": voxels, "error_l1": float(np.abs(error).sum() / expected.sum()),
+    }]  # fmt: skip
 
 
 def alkane(num_carbons: int) -> Wavefunction:
@@ -281,7 +329,20 @@ def scaling_rows(wavefunction: Wavefunction) -> list[dict[str, Any]]:
             seconds, _ = cpu(lambda g=grid, c=chain, n=names: evaluate_fields(n, c, g))
             size = len(chain.atomic_numbers)
             rows.append({"what": f"{what}, by atoms", "program": "decar", "cpu_seconds": seconds, "atoms": size})
-    return rows + [worker_row(wavefunction, count) for count in (1, 2)]
+    return rows + [thread_row(wavefunction, count) for count in (1, 2)] + [worker_row(wavefunction, n) for n in (1, 2)]
+
+
+def thread_row(wavefunction: Wavefunction, num_threads: int) -> dict[str, Any]:
+    """Return the wall time of one molecule with so many threads, the fastest of three."""
+    torch.set_num_threads(num_threads)
+    grid, best = box(wavefunction, 200), np.inf
+    for _ in range(3):
+        start = time.perf_counter()
+        evaluate_fields(["electron_density", "electrostatic_potential"], wavefunction, grid)
+        best = min(best, time.perf_counter() - start)
+    torch.set_num_threads(1)
+    what = "density and potential, by threads"
+    return {"what": what, "program": "decar", "threads": num_threads, "wall_seconds": best}
 
 
 def worker_row(wavefunction: Wavefunction, num_workers: int) -> dict[str, Any]:
@@ -310,6 +371,8 @@ def compare(rows: list[dict[str, Any]]) -> dict[str, float]:
         for program in ("PySCF cubegen", "Psi4 cubeprop")
         if (what, program) in times
     }
+    if ("six sums", "PySCF numint") in times:
+        ratios["six sums: PySCF numint / decar"] = times["six sums", "PySCF numint"] / own["six sums"]
     ratios["all density-like / density"] = own["all density-like"] / own["density"]
     ratios["density / wavefunction"] = own["density"] / own["wavefunction"]
     ratios["density and potential / wavefunction"] = own["density and potential"] / own["wavefunction"]

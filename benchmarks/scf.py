@@ -1,15 +1,17 @@
 """Wavefunctions a core-hour at B3LYP/6-31G*: decar's single point, PySCF as it comes, Psi4 as it comes.
 
-    python benchmarks/scf.py WAVEFUNCTIONS.h5 benchmarks/scf.json [--num-molecules 10] [--without psi4]
+    python benchmarks/scf.py benchmarks/scf.json [--wavefunctions FILE.h5] [--num-molecules 10] [--without psi4]
 
-WAVEFUNCTIONS.h5 holds a group a molecule with `atomic_numbers`, `geometry_bohr` and the attribute `charge`. The
-molecules are spread evenly over the sizes of the file. Every calculation is a process of its own on one thread; its CPU
-seconds (user and system, the start of the program apart) are what counts, so that a busy machine matters little. The
-three take turns, molecule by molecule. Differences are against PySCF as it comes: exact integrals, quadrature level 3,
-1e-9 hartree. The density is compared by the integral of |rho_1 - rho_2| over that of rho on an atom-centred quadrature.
+Geometries: the tastants of examples/ by force field, or those of a file (a group a molecule: `atomic_numbers`,
+`geometry_bohr`, attributes `charge` and `name`), spread evenly over the sizes. Every calculation is a process of its
+own on one thread; its CPU seconds (user and system, the start of the program apart) are what counts, so that a busy
+machine matters little. decar and PySCF take turns, molecule by molecule; Psi4 follows. Differences are against PySCF as
+it comes: exact integrals, quadrature level 3, 1e-9 hartree. The density is compared by the integral of |rho_1 - rho_2|
+over that of rho on an atom-centred quadrature. Rows that the output has already are not measured again.
 """
 
 import argparse
+import csv
 import json
 import os
 import shutil
@@ -22,13 +24,15 @@ from typing import Any
 
 import h5py
 import numpy as np
+from psi4_input import ONE_THREAD, molecule_block, run_psi4
+from rdkit import Chem
+from rdkit.Chem import AllChem
 
 from decar.atomic import write_text
 from decar.provenance import provenance
+from decar.units import BOHR_PER_ANGSTROM
 
-SYMBOLS = {1: "H", 6: "C", 7: "N", 8: "O", 9: "F", 15: "P", 16: "S", 17: "Cl", 35: "Br"}
 LEVEL = {"method": "b3lyp", "basis": "6-31g*", "cartesian": True}
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 DIFFERENCES = ("energy_difference_hartree", "density_difference_l1")
 
 DECAR = """
@@ -65,17 +69,8 @@ np.save(sys.argv[2], mf.make_rdm1())
 print(json.dumps({"seconds": seconds, "energy": mf.e_tot, "cycles": int(mf.cycles)}))
 """
 
-PSI4 = """
-import time
-molecule {{
-units bohr
-{charge} 1
-no_reorient
-no_com
-symmetry c1
-{atoms}
-}}
-set basis 6-31g*
+PSI4 = """import time
+{molecule}set basis 6-31g*
 start = time.process_time()
 energy = psi4.energy("b3lyp")
 print("RESULT", time.process_time() - start, energy)
@@ -86,44 +81,87 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=textwrap.dedent(str(__doc__)), formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("wavefunctions", type=Path)
     parser.add_argument("output", type=Path)
+    parser.add_argument("--wavefunctions", type=Path, help="geometries of this file in place of the example's")
     parser.add_argument("--num-molecules", type=int, default=10)
     parser.add_argument("--without", nargs="*", default=[], choices=["pyscf", "psi4"])
     given = parser.parse_args()
     engines = [name for name in ("decar", "pyscf", "psi4") if name not in given.without]
     if "psi4" in engines and shutil.which("psi4") is None:
         sys.exit("no psi4 on PATH: apt-get install psi4, or say --without psi4")
-    rows = []
-    for name, system in choose(given.wavefunctions, given.num_molecules):
-        rows.append({"molecule": name, "num_atoms": len(system["numbers"]), **measure(system, engines)})
-        print(json.dumps(rows[-1]), flush=True)
-    totals = {engine: sum(row[engine]["seconds"] for row in rows) for engine in engines}
+    systems = from_file(given.wavefunctions) if given.wavefunctions else from_example()
+    rows: dict[str, dict[str, Any]] = {}
+    if given.output.exists():
+        rows = json.loads(given.output.read_text(encoding="utf-8"))["rows"]
+    chosen = choose(systems, given.num_molecules)
+    for measure, some in ((measure_python, ("decar", "pyscf")), (measure_psi4, ("psi4",))):
+        for name, system in chosen:
+            wanted = [engine for engine in some if engine in engines]
+            if wanted and any(engine not in rows.get(name, {}) for engine in wanted):
+                rows.setdefault(name, {"num_atoms": len(system["numbers"])}).update(measure(system, wanted))
+                print(name, json.dumps(rows[name]), flush=True)
+                write(given.output, rows)
+    print(json.dumps(write(given.output, rows), indent=1))
+
+
+def write(output: Path, rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Write what there is, and return its summary: ratios are those of the molecules that both programs have."""
+    rate, ratio = {}, {}
+    for engine in ("decar", "pyscf", "psi4"):
+        both = [row for row in rows.values() if engine in row and "decar" in row]
+        if both:
+            seconds = sum(row[engine]["seconds"] for row in both)
+            rate[engine] = 3600 * len(both) / seconds
+            ratio[engine] = seconds / sum(row["decar"]["seconds"] for row in both)
     summary = {
-        "wavefunctions_per_core_hour": {engine: 3600 * len(rows) / total for engine, total in totals.items()},
-        "times_decar": {engine: total / totals["decar"] for engine, total in totals.items()},
-        **{f"largest_{name}": max(row[name] for row in rows) for name in DIFFERENCES if "pyscf" in engines},
-    }
-    print(json.dumps(summary, indent=1))
+        "num_molecules": {engine: sum(engine in row for row in rows.values()) for engine in rate},
+        "wavefunctions_per_core_hour": rate, "times_decar": ratio,
+        **{f"largest_{name}": max((row[name] for row in rows.values() if name in row), default=None)
+           for name in DIFFERENCES},
+    }  # fmt: skip
     result = {"command": " ".join(["python", "benchmarks/scf.py", *sys.argv[1:]]), "level": LEVEL, "summary": summary,
-              "rows": rows, "provenance": provenance("pyscf", "numpy", "scipy")}  # fmt: skip
-    write_text(given.output, json.dumps(result, indent=1) + "\n")
+              "rows": rows, "provenance": provenance("pyscf", "numpy", "scipy", "rdkit")}  # fmt: skip
+    write_text(output, json.dumps(result, indent=1) + "\n")
+    return summary
 
 
-def choose(path: Path, count: int) -> list[tuple[str, dict[str, Any]]]:
-    """Return molecules spread evenly over the number of atoms, the largest included."""
+def from_example() -> dict[str, dict[str, Any]]:
+    """Return the tastants of examples/ at force-field geometries (ETKDG, MMFF94)."""
+    systems = {}
+    with (Path(__file__).resolve().parents[1] / "examples" / "tastants.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            molecule = Chem.AddHs(Chem.MolFromSmiles(row["smiles"]))
+            AllChem.EmbedMolecule(molecule, randomSeed=7)
+            AllChem.MMFFOptimizeMolecule(molecule, maxIters=2000)
+            systems[row["name"]] = {
+                "numbers": np.array([atom.GetAtomicNum() for atom in molecule.GetAtoms()]),
+                "positions": molecule.GetConformer().GetPositions() * BOHR_PER_ANGSTROM,
+                "charge": Chem.GetFormalCharge(molecule),
+            }  # fmt: skip
+    return systems
+
+
+def from_file(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the molecules of a file that holds a group each: atomic_numbers, geometry_bohr, attribute charge."""
     with h5py.File(path) as file:
-        systems = {
-            name: {"numbers": group["atomic_numbers"][()], "positions": group["geometry_bohr"][()],
-                   "charge": int(group.attrs["charge"]), "title": str(group.attrs["name"])}
-            for name, group in file.items()
+        return {
+            str(group.attrs["name"]): {
+                "numbers": group["atomic_numbers"][()], "positions": group["geometry_bohr"][()],
+                "charge": int(group.attrs["charge"]),
+            }
+            for group in file.values()
         }  # fmt: skip
+
+
+def choose(systems: dict[str, dict[str, Any]], count: int) -> list[tuple[str, dict[str, Any]]]:
+    """Return molecules spread evenly over the number of atoms, the largest included."""
     ordered = sorted(systems, key=lambda name: (len(systems[name]["numbers"]), name))
     places = np.linspace(len(ordered) * 0.1, len(ordered) - 1, count).round().astype(int)
-    return [(systems[ordered[place]].pop("title"), systems[ordered[place]]) for place in places]
+    return [(ordered[place], systems[ordered[place]]) for place in dict.fromkeys(places.tolist())]
 
 
-def measure(system: dict[str, Any], engines: list[str]) -> dict[str, Any]:
+def measure_python(system: dict[str, Any], engines: list[str]) -> dict[str, Any]:
+    """Return the rows of decar and of PySCF as it comes, and how far they are apart."""
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -131,33 +169,23 @@ def measure(system: dict[str, Any], engines: list[str]) -> dict[str, Any]:
         for engine, script in (("decar", DECAR), ("pyscf", PYSCF)):
             if engine in engines:
                 found[engine] = run_python(script, folder, engine)
-        if "psi4" in engines:
-            found["psi4"] = run_psi4(system, folder)
         if "pyscf" in engines:
             found["energy_difference_hartree"] = abs(found["decar"]["energy"] - found["pyscf"]["energy"])
             found["density_difference_l1"] = density_difference(system, folder)
     return found
 
 
+def measure_psi4(system: dict[str, Any], _: list[str]) -> dict[str, Any]:
+    block = molecule_block(system["numbers"], system["positions"], system["charge"])
+    with tempfile.TemporaryDirectory() as name:
+        ((seconds, energy),) = run_psi4(PSI4.format(molecule=block), Path(name))
+    return {"psi4": {"seconds": float(seconds), "energy": float(energy)}}
+
+
 def run_python(script: str, folder: Path, engine: str) -> dict[str, Any]:
     command = [sys.executable, "-c", script, str(folder / "system.npz"), str(folder / f"{engine}.npy")]
     done = subprocess.run(command, env={**os.environ, **ONE_THREAD}, capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
-def run_psi4(system: dict[str, Any], folder: Path) -> dict[str, Any]:
-    atoms = "\n".join(
-        f"{SYMBOLS[int(number)]} {x:.12f} {y:.12f} {z:.12f}"
-        for number, (x, y, z) in zip(system["numbers"], system["positions"])
-    )
-    (folder / "input.dat").write_text(PSI4.format(charge=system["charge"], atoms=atoms))
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        ["psi4", "-n", "1", "-i", "input.dat", "-o", "output.dat"], cwd=folder, capture_output=True, text=True,
-        env={**environment, **ONE_THREAD, "PSI_SCRATCH": str(folder)}, check=True,
-    )  # fmt: skip
-    words = next(line for line in done.stdout.splitlines() if line.startswith("RESULT")).split()
-    return {"seconds": float(words[1]), "energy": float(words[2])}
 
 
 def density_difference(system: dict[str, Any], folder: Path) -> float:
