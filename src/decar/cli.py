@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from decar import __version__
+from decar.cli_benchmark import app as benchmarking
 from decar.cli_estimate import app as estimating
 from decar.cli_launch import app as launching
 from decar.cli_predict import app as predicting
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (studies, estimating, records, stores, steps, launching, predicting):
+for part in (studies, benchmarking, estimating, records, stores, steps, launching, predicting):
     app.registered_commands.extend(part.registered_commands)
 
 

@@ -298,6 +298,72 @@ class EvaluateSettings(Section):
     confidence: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Coverage of the intervals.")
 
 
+class BenchmarkSplit(Section):
+    """Folds of `decar benchmark`: who stays together, how many folds, who stops the training."""
+
+    scheme: Literal["random", "scaffold", "cluster", "column"] = Field(
+        "random",
+        description="`random` by group; `scaffold` (Murcko); `cluster` (Butina on ECFP4, doi 10.1021/ci9803381); "
+        "`column`: molecules with one value of a property stay together.",
+    )
+    column: Name | None = Field(None, description="For `column`: a property of molecules.labels, such as a year.")
+    cluster_distance: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.6, description="For `cluster`: Tanimoto distance from a cluster's centre to its members at most."
+    )
+    num_folds: Annotated[int, Field(ge=2)] = Field(5, description="Folds; each molecule is tested once a seed.")
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.2, description="Share of the groups outside the test fold that stops training and tunes the baselines."
+    )
+
+
+class BenchmarkSettings(Section):
+    """`decar benchmark`: every network against baselines and controls on the same folds (docs/benchmark.md)."""
+
+    splits: dict[Name, BenchmarkSplit] = Field(
+        {
+            "random": BenchmarkSplit(),
+            "scaffold": BenchmarkSplit(scheme="scaffold"),
+            "cluster": BenchmarkSplit(scheme="cluster"),
+        },
+        min_length=1,
+        description="Split name: its folds.",
+    )
+    num_seeds: Count = Field(1, description="Seeds of folds, weights and order; the first one is the study's own.")
+    train_shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        (1.0,), min_length=1, description="Shares of the training and validation molecules: growth with data."
+    )
+    networks: tuple[Name, ...] | None = Field(None, description="Names of training.models; null: all of them.")
+    baselines: tuple[
+        Literal[
+            "tuned_lssvm_descriptors",
+            "tuned_lightgbm",
+            "tuned_random_forest",
+            "tuned_lightgbm_atom_counts",
+            "lightgbm_ecfp4",
+            "lightgbm_ecfp4_descriptors",
+            "atom_counts",
+            "chemprop",
+        ],
+        ...,
+    ] = Field(
+        ("tuned_lssvm_descriptors", "tuned_lightgbm", "tuned_random_forest", "tuned_lightgbm_atom_counts", "chemprop"),
+        description="Rivals; one that is not installed is left out, and the result says so.",
+    )
+    permuted: tuple[Name, ...] = Field(
+        (), description="Networks and baselines that run on permuted training labels, too: they must not beat a coin."
+    )
+    chemprop_command: str | None = Field(
+        None, description="Chemprop's program (workflow/envs/chemprop.yaml), or null for the `chemprop` on PATH."
+    )
+
+    @model_validator(mode="after")
+    def _a_column_for_the_column(self) -> Self:
+        for name, split in self.splits.items():
+            if (split.scheme == "column") != (split.column is not None):
+                raise ValueError(f"benchmark.splits.{name}: scheme `column` and a column go together")
+        return self
+
+
 class InterpretSettings(Section):
     """Kernel correlation (arXiv 2305.17958): the published explanation, by class."""
 
@@ -397,6 +463,7 @@ class Study(Section):
     dataset: DatasetSettings = DatasetSettings()
     training: TrainingSettings
     evaluate: EvaluateSettings = EvaluateSettings()
+    benchmark: BenchmarkSettings = BenchmarkSettings()
     interpret: InterpretSettings
     attribution: AttributionSettings = AttributionSettings()
     figures: FiguresSettings
@@ -407,6 +474,23 @@ class Study(Section):
     def folder(self) -> Path:
         """Return `<results>/<study>`."""
         return self.results / self.study
+
+    @model_validator(mode="after")
+    def _benchmark_agrees(self) -> Self:
+        models = set(self.training.models)
+        unknown = sorted(set(self.benchmark.networks or ()) - models)
+        if unknown:
+            raise ValueError(f"benchmark.networks has {unknown}, but training.models has {sorted(models)}")
+        unknown = sorted(set(self.benchmark.permuted) - models - set(self.benchmark.baselines))
+        if unknown:
+            raise ValueError(f"benchmark.permuted has {unknown}, which is no network and none of benchmark.baselines")
+        for name, split in self.benchmark.splits.items():
+            if split.column is not None and split.column not in self.molecules.labels:
+                raise ValueError(
+                    f"benchmark.splits.{name}.column is {split.column!r}, "
+                    f"but molecules.labels has {sorted(self.molecules.labels)}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:

@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from decar.atomic import write_text
-from decar.config import LabelSettings, ModelSettings, SplitSettings, Study
+from decar.config import BenchmarkSplit, LabelSettings, ModelSettings, SplitSettings, Study
 
 INTRODUCTION = """\
 # Every key of a study file
@@ -40,6 +40,7 @@ def render_readme() -> str:
     parts.append(_table("`molecules.labels.<property>`", LabelSettings))
     parts.append(_table("one entry of `dataset.splits`", SplitSettings))
     parts.append(_table("`training.models.<name>`", ModelSettings))
+    parts.append(_table("`benchmark.splits.<name>`", BenchmarkSplit))
     return "\n".join(parts)
 
 
@@ -88,6 +89,8 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(default, BaseModel) or (isinstance(default, tuple) and default and isinstance(default[0], BaseModel)):
         return "see its table"
+    if isinstance(default, dict) and default and isinstance(next(iter(default.values())), BaseModel):
+        return ", ".join(f"`{name}`" for name in default)
     if isinstance(default, tuple):
         default = list(default)
     if isinstance(default, Path):

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 ORDER = (
-    "molecules", "quantum", "fields", "exchange", "dataset", "models", "training", "baselines", "evaluate", "interpret",
-    "planning", "predict", "figures",
+    "molecules", "quantum", "fields", "exchange", "dataset", "models", "training", "baselines", "evaluate", "benchmark",
+    "interpret", "planning", "predict", "figures",
 )  # fmt: skip
 # The modules whose code decides the numbers of a stage.
 STAGE_CODE = {

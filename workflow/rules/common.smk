@@ -2,6 +2,7 @@
 import os
 from pathlib import Path
 
+from decar.benchmark.parts import benchmark_folder, parts_of, unavailable
 from decar.config_file import load_study
 from decar.figures.catalogue import figure_names
 from decar.planning.frozen import load_plan
@@ -35,6 +36,7 @@ PLAN_FILE = os.environ["DECAR_PLAN"]
 FOLDER = PLAN.folder
 STUDY = load_study(Path(PLAN.study))
 FIGURES = figure_names(STUDY)
+BENCHMARK = benchmark_folder(STUDY, Path(PLAN.dataset))
 
 
 envvars:
@@ -46,6 +48,7 @@ wildcard_constraints:
     bucket=r"[0-9a-f]+",
     hash=r"[0-9a-f]{16}",
     figure="|".join(FIGURES),
+    part=r"[A-Za-z0-9_\-.]+",
 
 
 def unless_made(output, inputs):
@@ -146,6 +149,15 @@ def predictions():
 def explained_jobs():
     """The training jobs whose kernels are explained: the network, and the same one on permuted labels."""
     return [job for job in (PLAN.explained, PLAN.permuted) if job]
+
+
+def benchmark_parts():
+    left_out = unavailable(STUDY)
+    return [
+        f"{part.folder}/predictions.parquet"
+        for part in parts_of(STUDY, Path(PLAN.dataset))
+        if part.contender not in left_out
+    ]
 
 
 def figure_receipts():

@@ -22,7 +22,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from decar.config import SplitSettings
+from decar.config import BenchmarkSplit, SplitSettings
 from decar.errors import ConfigError
 
 COLUMNS = ("scheme", "seed", "fold", "key", "subset")
@@ -52,7 +52,10 @@ class Groups:
 
 
 def make_splits(
-    molecules: pd.DataFrame, split: SplitSettings, seed: int, classes: Mapping[str, Hashable] | None = None
+    molecules: pd.DataFrame,
+    split: SplitSettings | BenchmarkSplit,
+    seed: int,
+    classes: Mapping[str, Hashable] | None = None,
 ) -> pd.DataFrame:
     """Return the subset (train, validation, test) of every molecule in every fold; columns `COLUMNS`.
 
@@ -79,17 +82,20 @@ def make_splits(
     }, columns=list(COLUMNS))  # fmt: skip
 
 
-def check_groups(molecules: pd.DataFrame, split: SplitSettings) -> None:
+def check_groups(molecules: pd.DataFrame, split: SplitSettings | BenchmarkSplit) -> None:
     """Raise the ConfigError of `make_splits`, for a million molecules in a second: groups are counted, not made."""
     _refuse_too_few(_components(molecules, split.scheme)[0], len(molecules), split)
 
 
 def _components(molecules: pd.DataFrame, scheme: str) -> tuple[int, Numbers]:
-    """Return the number of groups, and that of each molecule: it shares its split group, or its scaffold, or both."""
+    """Return the number of groups, and that of each molecule: it shares its split group, or its scaffold, or both.
+
+    A scheme other than `random` is the name of the column of what stays together; "" stands for itself.
+    """
     groups, names = pd.factorize(molecules["split_group"])
-    if scheme != "scaffold":
+    if scheme == "random":
         return len(names), groups
-    scaffolds = pd.factorize(molecules["scaffold"].replace("", None))[0]
+    scaffolds = pd.factorize(molecules[scheme].replace("", None))[0]
     linked = np.flatnonzero(scaffolds >= 0)
     nodes = len(names) + int(scaffolds.max()) + 1
     links = coo_array(
@@ -99,7 +105,7 @@ def _components(molecules: pd.DataFrame, scheme: str) -> tuple[int, Numbers]:
     return number, component[groups]
 
 
-def _refuse_too_few(num_groups: int, num_molecules: int, split: SplitSettings) -> None:
+def _refuse_too_few(num_groups: int, num_molecules: int, split: SplitSettings | BenchmarkSplit) -> None:
     if num_groups < split.num_folds + 1:
         raise ConfigError(
             f"too few groups for {split.num_folds} folds and a validation subset", where="dataset.splits",
@@ -132,7 +138,7 @@ def _ranks(names: Iterable[str], *before: object) -> "np.ndarray[Any, np.dtype[n
     return np.fromiter((_hash(*before, name) for name in names), dtype=np.uint64)
 
 
-def _deal(groups: Groups, split: SplitSettings, seed: int) -> Numbers:
+def _deal(groups: Groups, split: SplitSettings | BenchmarkSplit, seed: int) -> Numbers:
     """Give every group to a fold: the largest first, each to the fold of least overflow that it ranks highest."""
     num_folds = split.num_folds
     room = (groups.counts.sum(axis=0) // num_folds).tolist()
@@ -155,7 +161,9 @@ def _deal(groups: Groups, split: SplitSettings, seed: int) -> Numbers:
     return fold_of
 
 
-def _validation(groups: Groups, rest: Numbers, split: SplitSettings, seed: int, fold: int) -> list[int]:
+def _validation(
+    groups: Groups, rest: Numbers, split: SplitSettings | BenchmarkSplit, seed: int, fold: int
+) -> list[int]:
     """Take the groups of lowest hash until each class has its share; a class of two groups or more has at least one."""
     counts = groups.counts[rest]
     carriers = (counts > 0).sum(axis=0).tolist()

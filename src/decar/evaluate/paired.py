@@ -58,10 +58,23 @@ def delong_covariance(label: Array, probabilities: Array) -> tuple[Array, Array]
 
 def delong_test(label: Array, first: Array, second: Array) -> Difference:
     """Return AUROC(first) - AUROC(second) on the same molecules; p = 1 where no pair is ranked otherwise."""
-    auroc, covariance = delong_covariance(label, np.stack([first, second]))
-    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
-    error = float(np.sqrt(np.maximum(variance, 0.0)))
-    return _normal(float(auroc[0] - auroc[1]), error)
+    return delong_contrast(label, np.stack([first, second]), np.array([1.0, -1.0]))
+
+
+def delong_contrast(label: Array, probabilities: Array, weight: Array) -> Difference:
+    """Return sum_k weight_k AUROC_k on the same molecules, tested against 0; probabilities [model, n], weight [model].
+
+    With +1/s for each of s seeds of one model and -1/s for those of another: the difference of their mean AUROCs.
+    """
+    auroc, covariance = delong_covariance(label, probabilities)
+    return _normal(float(weight @ auroc), float(np.sqrt(np.maximum(weight @ covariance @ weight, 0.0))))
+
+
+def corrected_interval(values: Array, test_over_train: float, confidence: float) -> tuple[float, float]:
+    """Return the interval of the mean of J folds' values by the corrected resampled t; NaN for fewer than two."""
+    found = corrected_resampled_t(values, test_over_train)
+    reach = float(t.ppf((1 + confidence) / 2, max(1, len(values) - 1))) * found.standard_error
+    return found.value - reach, found.value + reach
 
 
 def corrected_resampled_t(differences: Array, test_over_train: float) -> Difference:

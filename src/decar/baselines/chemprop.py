@@ -1,0 +1,62 @@
+"""Chemprop's D-MPNN (doi 10.1021/acs.jcim.9b00237; 10.1021/acs.jcim.3c01250), in a process and environment of its own.
+
+It brings its own RDKit and torch, so it is never imported here: a folder goes in (structures, labels, subsets as CSV),
+its probabilities come out. Settings are Chemprop's defaults; early stopping by the validation molecules, as for the
+networks of this package.
+"""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from decar.baselines.chemprop_program import find_chemprop
+from decar.baselines.models import COLUMNS
+from decar.errors import DataFormatError
+
+MAX_EPOCHS, PATIENCE = 100, 15
+SUBSETS = {"train": "train", "validation": "val", "test": "test"}
+
+
+def run_chemprop(
+    command: str | None, molecules: pd.DataFrame, labels: pd.DataFrame, splits: pd.DataFrame, seed: int, folder: Path
+) -> pd.DataFrame:
+    """Train on one fold and return probabilities, a row a molecule with a label; columns `COLUMNS`.
+
+    `molecules`: key, smiles; `labels`: key, value (0 or 1); `splits`: scheme, fold, key, subset of this fold.
+    Files go to `folder`. Raises DataFormatError, with the end of what it said, where it fails.
+    """
+    program = find_chemprop(command)
+    rows = splits.merge(labels[["key", "value"]], on="key").sort_values("key", ignore_index=True)
+    smiles = molecules.drop_duplicates("key").set_index("key")["smiles"]
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pd.DataFrame({
+        "smiles": rows["key"].map(smiles), "label": rows["value"].astype(int), "split": rows["subset"].map(SUBSETS),
+    })  # fmt: skip
+    table.to_csv(folder / "data.csv", index=False)
+    common = ["--accelerator", "cpu", "--num-workers", "0"]
+    _run(folder, [
+        program, "train", "--data-path", "data.csv", "--smiles-columns", "smiles", "--target-columns", "label",
+        "--splits-column", "split", "--task-type", "classification", "--epochs", str(MAX_EPOCHS),
+        "--patience", str(PATIENCE), "--pytorch-seed", str(seed), "--output-dir", "model", *common,
+    ])  # fmt: skip
+    _run(folder, [
+        program, "predict", "--test-path", "data.csv", "--smiles-columns", "smiles", "--drop-extra-columns",
+        "--model-paths", "model/model_0/best.pt", "--output", "predictions.csv", *common,
+    ])  # fmt: skip
+    probability = pd.read_csv(folder / "predictions.csv").iloc[:, -1].to_numpy(dtype=np.float64)
+    if len(probability) != len(rows):
+        raise DataFormatError("Chemprop left molecules out", where=folder, seen=len(probability), expected=len(rows))
+    found = rows.assign(model="chemprop", label=rows["value"].astype(np.float64), probability=probability)
+    return found[list(COLUMNS)]
+
+
+def _run(folder: Path, command: Sequence[str]) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    (folder / f"{command[1]}.log").write_text(done.stdout + done.stderr, encoding="utf-8")
+    if done.returncode:
+        raise DataFormatError(
+            f"chemprop {command[1]} failed", where=folder / f"{command[1]}.log", seen=done.stderr.strip()[-500:]
+        )

@@ -1,0 +1,1 @@
+"""The benchmark: every network and baseline of a study on the same folds of several splits and seeds."""

@@ -1,0 +1,90 @@
+"""Parts computed: a network is trained, a baseline is fitted, and what it says of each molecule is kept."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from decar.baselines.chemprop import run_chemprop
+from decar.baselines.models import run_baseline
+from decar.benchmark.parts import PERMUTED, Part, network_contenders, study_of, unavailable
+from decar.benchmark.split_dataset import split_dataset
+from decar.config import Study
+from decar.dataset.samples import label_column, with_permuted_labels
+from decar.errors import ConfigError
+from decar.receipt import read_table, write_table
+from decar.stages import derive_seed
+from decar.training.train import train
+
+COLUMNS = ("contender", "split", "seed", "share", "fold", "key", "subset", "label", "probability")
+
+
+def compute_part(
+    study: Study, part: Part, dataset_folder: Path, shards_folder: Path, report: Callable[[str], None]
+) -> None:
+    """Write predictions.parquet of a part (columns `COLUMNS`), unless it is there.
+
+    Raises BackendUnavailableError for a contender that is not installed here.
+    """
+    output = part.folder / "predictions.parquet"
+    if output.exists():
+        return
+    folder = split_dataset(study, dataset_folder, shards_folder, part.split, part.seed, part.share)
+    scheme = study.benchmark.splits[part.split].scheme
+    own = study_of(study, part)
+    if part.contender in network_contenders(study):
+        job = part.folder / "training"
+        train(own, folder, shards_folder, part.contender, scheme, part.fold, job, report)
+        found = read_table(job / "predictions.parquet")
+    else:
+        found = _baseline(own, part, folder)
+    found = found.assign(contender=part.contender, split=part.split, seed=part.seed, share=part.share)
+    write_table(output, found[list(COLUMNS)])
+
+
+def choose(parts: Sequence[Part], only: Sequence[str]) -> list[Part]:
+    """Return the parts whose name begins with one of `only`, all of them without any; raises ConfigError for none."""
+    chosen = [part for part in parts if not only or any(part.name.startswith(text) for text in only)]
+    if not chosen:
+        raise ConfigError(
+            "no part of the benchmark has such a name", where="--only", seen=list(only),
+            expected=f"the beginning of one of {sorted({part.contender for part in parts})}",
+        )  # fmt: skip
+    return chosen
+
+
+def compute_parts(
+    study: Study, dataset_folder: Path, shards_folder: Path, chosen: Sequence[Part], report: Callable[[str], None]
+) -> None:
+    """Compute what is not there of the chosen parts, but for what is not installed."""
+    left_out = unavailable(study)
+    for contender in sorted(left_out.keys() & {part.contender for part in chosen}):
+        report(f"{contender} is left out: {left_out[contender]}")
+    for number, part in enumerate(chosen, start=1):
+        if part.contender in left_out or (part.folder / "predictions.parquet").exists():
+            continue
+        report(f"part {number} of {len(chosen)}: {part.name}")
+        start = time.perf_counter()
+        compute_part(study, part, dataset_folder, shards_folder, lambda _: None)
+        report(f"part {number} of {len(chosen)}: done in {time.perf_counter() - start:.1f} s")
+
+
+def _baseline(study: Study, part: Part, folder: Path) -> pd.DataFrame:
+    molecules, labels, splits = (read_table(folder / f"{name}.parquet") for name in ("molecules", "labels", "splits"))
+    splits = splits.loc[splits["fold"] == part.fold]
+    name, learned = part.contender.removesuffix(PERMUTED), study.training.property
+    known = labels.loc[(labels["property"] == learned) & labels["value"].notna()]
+    fitted = known
+    if part.contender.endswith(PERMUTED):
+        column = label_column(learned)
+        rows = splits.merge(known[["key", "value"]].rename(columns={"value": column}), on="key")
+        rows = with_permuted_labels(rows, (learned,), derive_seed(study.seed, "permuted labels", part.split, part.fold))
+        fitted = rows.rename(columns={column: "value"})[["key", "value"]].assign(property=learned)
+    if name == "chemprop":
+        seed = derive_seed(study.seed, "baseline", name, part.split, part.fold)
+        command = study.benchmark.chemprop_command
+        found = run_chemprop(command, molecules, fitted, splits, seed, part.folder / "chemprop")
+    else:
+        found = run_baseline(name, molecules, fitted, splits, learned, study.seed)
+    return found.assign(label=found["key"].map(known.set_index("key")["value"]))

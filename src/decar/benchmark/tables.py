@@ -1,0 +1,154 @@
+"""The tables of a benchmark, from its per-fold predictions alone: contenders, pairs, folds, calibration.
+
+Per contender, split and share of the training molecules:
+
+    auroc          mean over folds (and seeds) of the AUROC of a fold; its interval is the corrected resampled t's
+    auroc_pooled   AUROC over the test molecules of all folds together, mean over seeds; bootstrap by molecules
+
+Pairs are compared on the molecules and seeds that both have: DeLong on the pooled AUROC, corrected resampled t on those
+of the folds (`decar.evaluate.paired`). A contender on permuted labels is judged by the t interval: its direction is
+drawn anew in every fold, which an interval over molecules alone does not know.
+"""
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from decar.benchmark.parts import role_of
+from decar.config import Study
+from decar.evaluate.calibration import brier, expected_calibration_error, reliability
+from decar.evaluate.metrics import metrics
+from decar.evaluate.paired import corrected_interval, corrected_resampled_t, delong_contrast
+from decar.evaluate.seeds import mean_auroc, mean_auroc_interval
+from decar.record import Array
+from decar.stages import derive_seed
+
+REPORTED = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "mcc")
+RUN = ["split", "share", "contender"]
+
+
+class Contender(NamedTuple):
+    """What one contender said: probabilities [seed, molecule] of its test folds, and figures by (seed, fold)."""
+
+    keys: list[str]
+    label: Array  # [molecule]
+    probability: Array  # [seed, molecule]
+    seeds: list[int]
+    folds: pd.DataFrame  # seed, fold, auroc, test_over_train
+
+
+def contenders_table(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a split, share and contender that has all folds of at least one seed."""
+    rows = []
+    for (split, share), found in _runs(study, predictions):
+        for name, one in found.items():
+            row: dict[str, object] = {"split": split, "share": share, "contender": name, "role": role_of(study, name)}
+            rows.append(row | _figures(study, str(split), one))
+    return pd.DataFrame(rows)
+
+
+def pairs_table(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a pair of contenders of one split and share: differences of AUROC, first minus second."""
+    rows = []
+    for (split, share), found in _runs(study, predictions):
+        for first, second in combinations(found, 2):
+            row: dict[str, object] = {"split": split, "share": share, "first": first, "second": second}
+            rows.append(row | _comparison(found[first], found[second]))
+    return pd.DataFrame(rows)
+
+
+def folds_table(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the AUROC of each fold, a row a contender, split, share, seed and fold."""
+    parts = [
+        one.folds.assign(split=split, share=share, contender=name)
+        for (split, share), found in _runs(study, predictions) for name, one in found.items()
+    ]  # fmt: skip
+    columns = [*RUN, "seed", "fold", "auroc", "test_over_train"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def calibration_table(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the reliability curve of each contender: mean probability and share of positives of each bin."""
+    parts = []
+    for (split, share), found in _runs(study, predictions):
+        for name, one in found.items():
+            curve = reliability(np.tile(one.label, len(one.seeds)), one.probability.ravel())
+            curve = curve.rename(columns={"share": "share_positive"})
+            parts.append(curve.assign(split=split, share=share, contender=name))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["bin", *RUN])
+
+
+def _runs(
+    study: Study, predictions: pd.DataFrame
+) -> Iterator[tuple[tuple[str, float], dict[str, Contender]]]:  # fmt: skip
+    """Yield (split, share) and its contenders, each on the test molecules that all of them predicted."""
+    for (split, share), part in predictions.groupby(["split", "share"], sort=True):
+        num_folds = study.benchmark.splits[str(split)].num_folds
+        whole = part.groupby(["contender", "seed"])["fold"].nunique() == num_folds
+        complete = part.set_index(["contender", "seed"]).loc[whole.index[whole]].reset_index()
+        test = complete.loc[(complete["subset"] == "test") & np.isfinite(complete["probability"])]
+        runs = test.groupby("contender")["seed"].nunique()
+        count = test.groupby(["key", "contender"]).size().unstack(fill_value=0)
+        common = count.index[(count == runs).all(axis=1)]
+        yield (
+            (str(split), float(str(share))),
+            {
+                str(name): _contender(complete, rows.loc[rows["key"].isin(common)])
+                for name, rows in test.groupby("contender", sort=True)
+            },
+        )
+
+
+def _contender(complete: pd.DataFrame, test: pd.DataFrame) -> Contender:
+    name = test["contender"].iloc[0]
+    wide = test.pivot(index="seed", columns="key", values="probability")
+    label = test.drop_duplicates("key").set_index("key")["label"].reindex(wide.columns)
+    own = complete.loc[complete["contender"] == name]
+    rows = []
+    for (seed, fold), part in test.groupby(["seed", "fold"], sort=True):
+        value = metrics(part["label"].to_numpy(np.float64), part["probability"].to_numpy(np.float64))["auroc"]
+        subset = own.loc[(own["seed"] == seed) & (own["fold"] == fold), "subset"]
+        share = float((subset == "test").mean())
+        rows.append({"seed": seed, "fold": fold, "auroc": float(value), "test_over_train": share / (1 - share)})
+    return Contender(
+        [str(key) for key in wide.columns], label.to_numpy(np.float64), wide.to_numpy(np.float64),
+        [int(seed) for seed in wide.index], pd.DataFrame(rows),
+    )  # fmt: skip
+
+
+def _figures(study: Study, split: str, one: Contender) -> dict[str, object]:
+    settings = study.evaluate
+    folds = one.folds["auroc"].to_numpy(np.float64)
+    low, high = corrected_interval(folds, float(one.folds["test_over_train"].mean()), settings.confidence)
+    seed = derive_seed(study.seed, "benchmark", split)
+    values = [metrics(one.label, row) for row in one.probability]
+    pooled = mean_auroc_interval(one.label, one.probability, settings.num_bootstrap, settings.confidence, seed)
+    every = np.tile(one.label, len(one.seeds)), one.probability.ravel()
+    return {
+        "molecules": len(one.label), "positives": int(one.label.sum()), "seeds": len(one.seeds),
+        "folds": len(one.folds), "auroc": float(np.mean(folds)), "auroc_sd": float(np.std(folds, ddof=1)),
+        "low": low, "high": high, "auroc_pooled": mean_auroc(one.label, one.probability), "pooled_low": pooled[0],
+        "pooled_high": pooled[1],
+        **{name: float(np.mean([value[name] for value in values])) for name in REPORTED},
+        "brier": brier(*every), "calibration_error": expected_calibration_error(*every),
+    }  # fmt: skip
+
+
+def _comparison(first: Contender, second: Contender) -> dict[str, object]:
+    """Compare on the seeds of both; molecules are the same already."""
+    seeds = sorted(set(first.seeds) & set(second.seeds))
+    chosen = [one.probability[[one.seeds.index(seed) for seed in seeds]] for one in (first, second)]
+    weight = np.repeat([1.0, -1.0], len(seeds)) / max(1, len(seeds))
+    pooled = delong_contrast(first.label, np.vstack(chosen), weight)
+    joined = first.folds.merge(second.folds, on=["seed", "fold"], suffixes=("_first", "_second"))
+    difference = (joined["auroc_first"] - joined["auroc_second"]).to_numpy(np.float64)
+    folds = corrected_resampled_t(difference, float(joined["test_over_train_first"].mean()))
+    return {
+        "molecules": len(first.label), "seeds": len(seeds), "folds": len(joined),
+        "pooled_difference": pooled.value, "pooled_error": pooled.standard_error, "p_delong": pooled.p,
+        "smallest_shown": pooled.smallest_shown,
+        "difference": folds.value, "error": folds.standard_error, "p_resampled_t": folds.p,
+    }  # fmt: skip

@@ -1,0 +1,165 @@
+"""The benchmark: parts that are kept, splits that nest, and tables that regenerate from the stored predictions."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rdkit.Chem import AllChem
+from rdkit.DataStructs import TanimotoSimilarity
+from rdkit.ML.Cluster import Butina
+from sklearn.metrics import roc_auc_score
+
+from decar.baselines.chemprop_program import find_chemprop
+from decar.benchmark.compute import choose, compute_parts
+from decar.benchmark.parts import parts_of
+from decar.benchmark.split_dataset import benchmark_splits
+from decar.benchmark.write import permuted_problems, write_tables
+from decar.config import BenchmarkSettings, BenchmarkSplit, Study
+from decar.dataset.clusters import butina_clusters
+from decar.errors import BackendUnavailableError, ConfigError
+from decar.figures.benchmark import draw_benchmark
+from decar.molecules.standardise import parse
+from decar.receipt import read_table
+from tests.dataset.synthetic_study import make_dataset, make_study
+
+SMILES = ["C" * n for n in range(1, 9)] + ["c1ccccc1" + "C" * n for n in range(5)] + ["OC" + "O" * n for n in range(3)]
+FOLDS = {"random": {"scheme": "random", "num_folds": 3}}
+
+
+def with_benchmark(study: Study, **settings: object) -> Study:
+    found = BenchmarkSettings.model_validate({"splits": FOLDS, "networks": ["density"], "baselines": [], **settings})
+    return study.model_copy(update={"benchmark": found})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path, Path]:
+    folder = tmp_path_factory.mktemp("benchmark")
+    study = make_study(folder, max_epochs=1)
+    return study, *make_dataset(folder / "data", study, 24)
+
+
+def test_every_number_regenerates_from_parts_that_are_kept(made: tuple[Study, Path, Path]) -> None:
+    study, dataset, shards = made
+    study = with_benchmark(study, baselines=["atom_counts", "chemprop"], chemprop_command="/no/chemprop",
+                           permuted=["atom_counts"], num_seeds=1)  # fmt: skip
+    said: list[str] = []
+    compute_parts(study, dataset, shards, parts_of(study, dataset), said.append)
+    assert sum("chemprop is left out" in line for line in said) == 1
+    assert sum("done in" in line for line in said) == 9  # density, atom counts, and those on permuted labels: 3 folds
+    output = study.folder / "tables"
+    table = write_tables(study, dataset, output).set_index("contender")
+    assert table["role"].to_dict() == {"atom_counts": "baseline", "atom_counts_permuted": "control", "density": "model"}
+    assert set(pd.read_csv(output / "not_run.csv")["contender"]) == {"chemprop"}
+    assert "chemprop on random" in (output / "benchmark.md").read_text()
+
+    stored = read_table(output / "predictions.parquet")
+    test = stored[(stored["contender"] == "density") & (stored["subset"] == "test")]
+    assert sorted(test["key"]) == sorted(read_table(dataset / "manifest.parquet")["key"])
+    assert table["auroc_pooled"]["density"] == pytest.approx(roc_auc_score(test["label"], test["probability"]))
+    by_fold = test.groupby("fold")[["label", "probability"]].apply(lambda part: roc_auc_score(*part.T.to_numpy()))
+    assert table["auroc"]["density"] == pytest.approx(by_fold.mean())
+    # Labels of the test molecules stay true where those of the training molecules are permuted.
+    permuted = stored[(stored["contender"] == "atom_counts_permuted") & (stored["subset"] == "test")]
+    assert permuted.set_index("key")["label"].to_dict() == test.set_index("key")["label"].to_dict()
+    pairs = pd.read_csv(output / "pairs.csv").set_index(["first", "second"])
+    gap = table["auroc_pooled"]["atom_counts"] - table["auroc_pooled"]["density"]
+    assert pairs["pooled_difference"]["atom_counts", "density"] == pytest.approx(gap, abs=1e-6)
+
+    before = {path.name: path.read_bytes() for path in output.glob("*.csv")}
+    again: list[str] = []
+    compute_parts(study, dataset, shards, parts_of(study, dataset), again.append)
+    assert not any("done in" in line for line in again)
+    write_tables(study, dataset, output)
+    assert {path.name: path.read_bytes() for path in output.glob("*.csv")} == before
+    drawing = draw_benchmark(pd.read_csv(output / "benchmark.csv"), pd.read_csv(output / "calibration.csv"))
+    assert len(drawing.figure.axes) == 2
+
+
+def test_another_seed_or_network_leaves_the_parts_that_are_there(made: tuple[Study, Path, Path]) -> None:
+    study, dataset, _ = made
+    names = {part.name for part in parts_of(with_benchmark(study), dataset)}
+    more = with_benchmark(study, num_seeds=2, networks=["density", "potential"], train_shares=[0.5, 1.0])
+    grown = {part.name for part in parts_of(more, dataset)}
+    assert names < grown
+    assert len(grown) == 3 * 2 * 2 * 2
+    longer = study.model_copy(update={"training": study.training.model_copy(update={"max_epochs": 2})})
+    assert names.isdisjoint(part.name for part in parts_of(with_benchmark(longer), dataset))
+    with pytest.raises(ConfigError, match="no part"):
+        choose(parts_of(with_benchmark(study), dataset), ["another"])
+
+
+def test_shares_nest_and_leave_the_test_molecules(made: tuple[Study, Path, Path]) -> None:
+    study, dataset, _ = made
+    study = with_benchmark(study)
+    split = study.benchmark.splits["random"]
+    whole, half, third = (benchmark_splits(study, dataset, split, 1, share) for share in (1.0, 0.5, 0.25))
+    for smaller, larger in ((half, whole), (third, half)):
+        joined = smaller.merge(larger, on=["fold", "key"], suffixes=("", "_larger"))
+        assert len(joined) == len(smaller)
+        assert (joined["subset"] == joined["subset_larger"]).all()
+        assert (smaller["subset"] == "test").sum() == (larger["subset"] == "test").sum()
+    learned = read_table(dataset / "labels.parquet").set_index("key")["value"]
+
+    def count(splits: pd.DataFrame) -> pd.Series:
+        train = splits[splits["subset"] == "train"]
+        return train.groupby(["fold", train["key"].map(learned)]).size()
+
+    assert (count(half) == (0.5 * count(whole)).round()).all()
+    assert (count(third) == (0.25 * count(whole)).round()).all()
+
+
+def test_clusters_and_the_values_of_a_column_stay_on_one_side(made: tuple[Study, Path, Path], tmp_path: Path) -> None:
+    study, dataset, _ = made
+    study = with_benchmark(study)
+    molecules = read_table(dataset / "molecules.parquet")
+    labels = read_table(dataset / "labels.parquet")
+    decade = pd.DataFrame({
+        "key": molecules["key"], "property": "decade", "value": (molecules["num_heavy_atoms"] // 3).astype(float),
+    })  # fmt: skip
+    for name, table in (("molecules", molecules), ("manifest", read_table(dataset / "manifest.parquet"))):
+        table.to_parquet(tmp_path / f"{name}.parquet")
+    pd.concat([labels, decade]).to_parquet(tmp_path / "labels.parquet")
+    column = BenchmarkSplit(scheme="column", column="decade", num_folds=3)
+    cluster = BenchmarkSplit(scheme="cluster", num_folds=3, cluster_distance=0.5)
+    ordered = molecules.sort_values("key")
+    clusters = dict(zip(ordered["key"], butina_clusters(list(ordered["smiles"]), 0.5)))
+    assert 3 < len(set(clusters.values())) < len(clusters)
+    for split, group in ((column, decade.set_index("key")["value"].to_dict()), (cluster, clusters)):
+        found = benchmark_splits(study, tmp_path, split, study.seed, 1.0)
+        assert found.assign(group=found["key"].map(group)).groupby(["fold", "group"])["subset"].nunique().max() == 1
+
+
+def test_clusters_are_those_of_rdkit() -> None:
+    prints = [AllChem.GetMorganFingerprintAsBitVect(parse(text), 2, 2048) for text in SMILES]
+    far = [1 - TanimotoSimilarity(prints[i], prints[j]) for i in range(len(prints)) for j in range(i)]
+    expected = sorted(tuple(sorted(found)) for found in Butina.ClusterData(far, len(prints), 0.6, isDistData=True))
+    cluster = butina_clusters(SMILES, 0.6)
+    found = sorted(tuple(np.flatnonzero(cluster == number).tolist()) for number in set(cluster.tolist()))
+    sizes = sorted(map(len, found)), sorted(map(len, expected))
+    assert sizes[0] == sizes[1]  # ties are broken in another order
+    assert 1 < len(found) < len(SMILES)
+
+
+def test_permuted_labels_must_give_a_coin() -> None:
+    rows = pd.DataFrame({
+        "contender": ["a_permuted", "b_permuted", "c"], "split": "s", "auroc": [0.5, 0.7, 0.9], "low": [0.4, 0.6, 0.8],
+        "high": [0.6, 0.8, 1.0],
+    })  # fmt: skip
+    (problem,) = permuted_problems(rows)
+    assert problem.startswith("b_permuted")
+
+
+def test_chemprop_that_is_not_there_says_how_to_get_it() -> None:
+    with pytest.raises(BackendUnavailableError, match="pip install chemprop"):
+        find_chemprop("/no/chemprop")
+
+
+def test_settings_that_contradict_the_study_are_refused(made: tuple[Study, Path, Path]) -> None:
+    settings = made[0].model_dump(mode="json")
+    for wrong in ({"networks": ["nothing"]}, {"permuted": ["nothing"]},
+                  {"splits": {"year": {"scheme": "column", "column": "year"}}}):  # fmt: skip
+        with pytest.raises(ValueError, match=r"benchmark\."):
+            Study.model_validate({**settings, "benchmark": wrong})
+    assert math.isclose(BenchmarkSettings().splits["cluster"].cluster_distance, 0.6)
