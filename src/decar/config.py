@@ -197,6 +197,11 @@ class ModelSettings(Section):
     chiral: bool = Field(False, description="`steerable`: tell mirror images apart.")
     hidden: Count = Field(32, description="Width of the fully connected layer before the output.")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="Dropout before the output.")
+    checkpointing: bool = Field(
+        False,
+        description="Keep no intermediate of a layer for its gradient, but compute it once more: less memory, a third "
+        "more time, the same numbers.",
+    )
     tasks: dict[Name, TaskSettings] = Field(
         default_factory=dict,
         description="Further properties that the network learns beside `training.property`; missing labels are masked.",
@@ -243,6 +248,16 @@ class TrainingSettings(Section):
     max_epochs: Count = Field(100, description="Epochs at most.")
     patience: Count = Field(15, description="Epochs without a better validation loss before training stops.")
     batch_size: Count = Field(16, description="Samples a step, over all processes together.")
+    samples_at_a_time: Count | None = Field(
+        None,
+        description="Samples that a process takes through the network at a time, or null for its whole share of a "
+        "batch. Their gradients add up to those of the batch; each is computed once more on the way back.",
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="Numbers of the layers: `bfloat16` is mixed precision (weights, norms and losses stay float32), "
+        "for GPUs; most CPUs are slower with it.",
+    )
     learning_rate: Positive = Field(1e-3, description="Peak learning rate of AdamW.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(1e-2, description="Weight decay of AdamW.")
     augmentation: Augmentation = Field(

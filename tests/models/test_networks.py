@@ -61,6 +61,22 @@ def test_every_part_learns_and_is_described(architecture: str) -> None:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_checkpointing_and_bfloat16(architecture: str) -> None:
+    """Checkpointing gives the same gradients to the bit; mixed precision the same logits to its three digits."""
+    x = cloud(16, 16, 24).float()
+    found = []
+    for checkpointing in (False, True):
+        net = network(architecture, checkpointing=checkpointing).float()
+        logits = net(x, torch.ones_like(x))
+        gradients = torch.autograd.grad(logits.sum(), list(net.parameters()))
+        found.append(torch.cat([logits.flatten(), *(gradient.flatten() for gradient in gradients)]))
+    assert torch.equal(*found)
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        mixed = net(x, torch.ones_like(x)).float()
+    assert 0 < float((mixed - logits).detach().abs().max()) < 0.03 * float(logits.detach().abs().max())
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_first_logits_are_small(architecture: str) -> None:
     """A network that has learned nothing says nothing: its first loss is that of a coin, ln 2, or little more."""
     x = cloud(24, 16, 16)

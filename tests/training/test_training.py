@@ -117,6 +117,31 @@ def test_other_networks_learn_too(tmp_path: Path, data: tuple[Path, Path], archi
     assert list(log.filter(like="gradient_norm_")) == [f"gradient_norm_{name}" for name in network.parts()]
 
 
+def test_ways_to_need_less_memory_change_nothing(tmp_path: Path, data: tuple[Path, Path]) -> None:
+    """Parts of a batch after one another, and checkpointing: the same gradient; bfloat16: nearly the same losses."""
+    ways: dict[str, tuple[dict[str, object], dict[str, object]]] = {
+        "plain": ({}, {}),
+        "parts": ({"samples_at_a_time": 2}, {"checkpointing": True}),
+        "bfloat16": ({"precision": "bfloat16"}, {}),
+    }
+    gradients, logs = {}, {}
+    for name, (training, model) in ways.items():
+        models = {"density": {"channels": [4, 6, 8], "kernel_size": 3, "hidden": 8, **model}}
+        study = make_study(tmp_path, models=models, max_epochs=2, **training)
+        note = NoteFirstGradient(tmp_path / f"{name}.pt")
+        train(study, *data, "density", "random", 0, tmp_path / name, callbacks=[note])
+        first = torch.load(tmp_path / f"{name}.pt")
+        gradients[name] = torch.cat([gradient.flatten() for gradient in first.values()])
+        logs[name] = pd.read_csv(tmp_path / name / "metrics.csv")
+    for name, tolerance in (("parts", 1e-6), ("bfloat16", 0.1)):
+        assert (gradients[name] - gradients["plain"]).norm() <= tolerance * gradients["plain"].norm(), name
+    assert not torch.equal(gradients["bfloat16"], gradients["plain"])
+    assert gradients["bfloat16"].dtype == torch.float32
+    pd.testing.assert_frame_equal(logs["parts"], logs["plain"], rtol=1e-4, atol=1e-6)
+    columns = ["train_loss", "val_loss"]
+    pd.testing.assert_frame_equal(logs["bfloat16"][columns], logs["plain"][columns], rtol=0.02)
+
+
 def test_killed_training_goes_on_as_if_uninterrupted(tmp_path: Path, data: tuple[Path, Path]) -> None:
     study = make_study(tmp_path, max_epochs=5)
     train(study, *data, "density", "random", 0, tmp_path / "whole")

@@ -3,9 +3,11 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from decar.config import ModelSettings
 
@@ -53,6 +55,15 @@ class Network(nn.Module, ABC):
         `keep` [batch, hidden] multiplies the hidden layer: dropout, drawn by whoever trains; the network itself has no
         random numbers and is the same in training and in use.
         """
+
+    def run(self, layer: nn.Module, *inputs: Tensor) -> Any:
+        """Return layer(*inputs); in training with `settings.checkpointing` only the inputs are kept for the gradient.
+
+        What happens inside the layer is then computed once more on the way back.
+        """
+        if self.settings.checkpointing and self.training and torch.is_grad_enabled():
+            return checkpoint(layer, *inputs, use_reentrant=False, preserve_rng_state=False)
+        return layer(*inputs)
 
     def outputs_and_activities(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return forward(x, mask) and what the last of its parts was given, [batch, hidden]: a molecule's coordinates.

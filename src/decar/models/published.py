@@ -173,5 +173,5 @@ class PublishedNetwork(Network):
     def _upto(self, x: Tensor, mask: Tensor, num_layers: int) -> tuple[Tensor, Tensor]:
         x = x.contiguous(memory_format=torch.channels_last_3d) * mask
         for module in list(self.layers)[:num_layers]:
-            x, mask = module(x, mask)
+            x, mask = self.run(module, x, mask)
         return x, mask

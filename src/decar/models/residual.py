@@ -72,7 +72,7 @@ class ResidualNetwork(Network):
         x = self.stem(x.contiguous(memory_format=torch.channels_last_3d) * mask)
         x, mask = pool(x, mask, self.settings.pooling), functional.max_pool3d(mask, 2)
         for block in self.blocks:
-            x, mask = block(x, mask)
+            x, mask = self.run(block, x, mask)
         x = torch.relu(self.norm(x, mask))  # zero outside, which no maximum of a rectifier falls below
         mean = x.sum(dim=(2, 3, 4)) / mask.sum(dim=(2, 3, 4))
         hidden = torch.relu(self.hidden(torch.cat([mean, x.amax(dim=(2, 3, 4))], dim=1)))

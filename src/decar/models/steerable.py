@@ -230,7 +230,7 @@ class SteerableNetwork(Network):
                 mask = functional.max_pool3d(mask, 2)
                 weight = smoothed(weight, self.before_step, 2) * mask
                 share = weight / (weight.sum(dim=(1, 2, 3, 4), keepdim=True) + EPSILON)
-            x = layer(x if number < 2 else smoothed(x, self.before_step, 2) * mask, mask, share)
+            x = self.run(layer, x if number < 2 else smoothed(x, self.before_step, 2) * mask, mask, share)
         mean, square = (x * share).sum(dim=(2, 3, 4)), (x.square() * share).sum(dim=(2, 3, 4))
         seen = torch.cat([mean, torch.sqrt(square + EPSILON), torch.log(volume)[:, None]], dim=1)
         hidden = functional.silu(self.hidden(seen))

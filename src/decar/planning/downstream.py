@@ -109,13 +109,18 @@ def _jobs_of(training: list[TrainingJob], model: str, scheme: str) -> list[Train
 def _training(
     study: Study, settings: dict[str, Any], own: str, labels_of: Callable[[Iterable[str]], list[str]]
 ) -> tuple[list[TrainingJob], list[str]]:
-    not_identity = {"models", "threads", "nodes", "gpus_per_node", "processes_per_node"}
+    not_identity = {"models", "threads", "nodes", "gpus_per_node", "processes_per_node", "samples_at_a_time"}
     common = {name: value for name, value in settings["training"].items() if name not in not_identity}
+    if common["precision"] == "float32":
+        del common["precision"]
     jobs, hashes = [], []
     for model, described in settings["training"]["models"].items():
         # What a model does not use leaves its name as it was before decar could do it.
         later = {"tasks", "initial", "frozen"}
-        network = {name: value for name, value in described.items() if name not in later or value}
+        unused = {"checkpointing"} | (set() if described["architecture"] == "steerable" else {"max_degree", "chiral"})
+        network = {
+            name: value for name, value in described.items() if name not in unused and (name not in later or value)
+        }
         data = [own, labels_of(study.training.models[model].tasks)] if described["tasks"] else own
         for split in study.dataset.splits:
             for fold in range(split.num_folds):

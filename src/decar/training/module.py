@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from decar.config import TrainingSettings
 from decar.dataset.samples import Batch
@@ -78,13 +79,25 @@ class FoldModule(LightningModule):
         """Return this process's part of the loss."""
         settings = self.network.settings
         keep = dropout_keep(batch, settings.hidden, settings.dropout, self.seed, self.current_epoch)
-        outputs = self.network(batch["voxels"], batch["mask"], keep)
+        outputs = self._outputs(batch["voxels"], batch["mask"], keep)
         self.train_outcomes += outcomes(batch, outputs.detach())
         losses, weights = all_losses(self.objectives, outputs, batch["label"])
         weights = weights * batch["weight"][:, None]
         total = cast("Tensor", self.trainer.strategy.reduce(weights.sum(), reduce_op="sum"))
         # A step without a label that is learned has no gradient.
         return (weights * losses).sum() * self.trainer.world_size / total.clamp(min=torch.finfo(total.dtype).tiny)
+
+    def _outputs(self, voxels: Tensor, mask: Tensor, keep: Tensor | None) -> Tensor:
+        """Return the outputs [batch, output], `samples_at_a_time` after one another, float32."""
+        size = self.training_settings.samples_at_a_time or len(voxels)
+        if len(voxels) <= size:
+            return cast("Tensor", self.network(voxels, mask, keep)).float()
+        parts = []
+        for start in range(0, len(voxels), size):
+            some = slice(start, start + size)
+            given = voxels[some], mask[some], None if keep is None else keep[some]
+            parts.append(checkpoint(self.network, *given, use_reentrant=False, preserve_rng_state=False))
+        return torch.cat(parts).float()
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:  # noqa: ARG002
         """Note the gradient norm of each layer: vanishing gradients are seen here."""
@@ -106,7 +119,7 @@ class FoldModule(LightningModule):
             self.activities += activities_of(batch, hidden)
         else:
             outputs = self.network(batch["voxels"], batch["mask"])
-        self._own += outcomes(batch, outputs)
+        self._own += outcomes(batch, outputs.float())
 
     def on_validation_epoch_end(self) -> None:
         """Gather from all processes."""
