@@ -18,23 +18,31 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """
     temporary = None
     try:
-        handle, name = _temporary(target)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(target)
+        with full_disk_said(target):
+            handle, name = _temporary(target)
+            os.close(handle)
+            temporary = Path(name)
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(target)
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def full_disk_said(target: Path) -> Iterator[None]:
+    """Raise ResourceError where the block meets a full disk or a used-up quota."""
+    try:
+        yield
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT} or "No space left" in str(error):
             raise ResourceError(
                 "the disk is full", where=target, remedy="free space and run again: everything finished is kept"
             ) from error
         raise
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def _temporary(target: Path, attempts: int = 20) -> tuple[int, str]:

@@ -39,11 +39,11 @@ class NoteFirstGradient(Callback):
 class KillAt(Callback):
     """Die without a word after the first step of an epoch (counted from 0)."""
 
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
+    def __init__(self, epoch: int, rank: int) -> None:
+        self.epoch, self.rank = epoch, rank
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
-        if trainer.current_epoch == self.epoch:
+        if (trainer.current_epoch, trainer.global_rank) == (self.epoch, self.rank):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -53,13 +53,14 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--gradients", type=Path)
     parser.add_argument("--kill-at", type=int)
+    parser.add_argument("--kill-rank", type=int, default=0)
     options = parser.parse_args()
     job = json.loads(options.job.read_text())
     callbacks: list[Callback] = []
     if options.gradients:
         callbacks.append(NoteFirstGradient(options.gradients))
     if options.kill_at is not None:
-        callbacks.append(KillAt(options.kill_at))
+        callbacks.append(KillAt(options.kill_at, options.kill_rank))
     train(
         Study.model_validate(job["study"]), Path(job["dataset"]), Path(job["shards"]), job["model"], "random", 0,
         options.output, lambda text: print(text, file=sys.stderr), callbacks=callbacks,

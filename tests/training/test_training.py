@@ -161,16 +161,13 @@ def test_killed_training_goes_on_as_if_uninterrupted(tmp_path: Path, data: tuple
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-@pytest.mark.parametrize("processes", [2, 4])
-def test_several_processes_do_what_one_does(tmp_path: Path, data: tuple[Path, Path], processes: int) -> None:
-    """Same first gradient to 1e-6, same validation figures, each molecule predicted once; with two, of many tasks."""
-    study = make_study(tmp_path, max_epochs=2, batch_size=5)
-    if processes == 2:
-        study, data = make_many_tasks(tmp_path, 11, max_epochs=2, batch_size=5)
+def test_several_processes_do_what_one_does(tmp_path: Path) -> None:
+    """Same first gradient to 1e-6, same validation figures, each molecule predicted once; of many tasks with gaps."""
+    study, data = make_many_tasks(tmp_path, 11, max_epochs=2, batch_size=5)
     note = NoteFirstGradient(tmp_path / "one.pt")
     train(study, *data, "density", "random", 0, tmp_path / "one", callbacks=[note])
     job = job_file(tmp_path, study, data)
-    launched = run(job, tmp_path / "two", "--gradients", tmp_path / "two.pt", processes=processes)
+    launched = run(job, tmp_path / "two", "--gradients", tmp_path / "two.pt", processes=2)
     assert launched.returncode == 0, launched.stderr
     one, two = (torch.load(tmp_path / f"{name}.pt") for name in ("one", "two"))
     joined = [torch.cat([gradients[name].flatten() for name in one]) for gradients in (one, two)]

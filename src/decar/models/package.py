@@ -20,6 +20,7 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 from safetensors.torch import load, save
 
+from decar.atomic import full_disk_said
 from decar.config import ModelSettings
 from decar.errors import ConfigError, DataFormatError
 from decar.models.build import build_network
@@ -54,15 +55,23 @@ def save_package(folder: Path, network: Network, metadata: Mapping[str, Any], do
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "domain": domain.to_json() if domain else None,
     }
+    text = json.dumps(config, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    files = {
+        "weights.safetensors": weights, "config.json": text.encode(), "card.md": _card(network, config).encode()
+    }  # fmt: skip
+    if domain:
+        files["domain.safetensors"] = save_arrays(domain.to_tensors())
+    with full_disk_said(folder):
+        _replace(folder, files)
+
+
+def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write a folder of these files, whole or not at all, in place of an older one."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=".part", dir=folder.parent))
     try:
-        (temporary / "weights.safetensors").write_bytes(weights)
-        if domain:
-            (temporary / "domain.safetensors").write_bytes(save_arrays(domain.to_tensors()))
-        text = json.dumps(config, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        (temporary / "config.json").write_text(text + "\n", encoding="utf-8")
-        (temporary / "card.md").write_text(_card(network, config), encoding="utf-8")
+        for name, content in files.items():
+            (temporary / name).write_bytes(content)
         temporary.chmod(0o755)
         if folder.exists():
             # Set aside first: a half deleted package must not stand under this name.

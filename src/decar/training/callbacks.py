@@ -3,6 +3,7 @@
 The rows travel inside the checkpoint, so the log of a resumed training is that of an uninterrupted one.
 """
 
+import io
 import math
 import pickle
 from collections.abc import Callable, Mapping, Sequence
@@ -107,9 +108,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Checkpoints appear whole or not at all, also across file systems."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:  # noqa: ARG002
-        """Write beside the target, flush, rename."""
+        """Write beside the target, flush, rename; raises ResourceError when the disk is full."""
+        # In memory first: torch's own writer says of a full disk that it is an iostream error.
+        image = io.BytesIO()
+        torch.save(checkpoint, image)
         with atomic_path(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+            temporary.write_bytes(image.getbuffer())
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:

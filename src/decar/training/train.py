@@ -24,7 +24,7 @@ from decar.dataset.samples import label_column
 from decar.dataset.statistics import load_normalisation
 from decar.dataset.torch_dataset import ShardDataset
 from decar.dataset.voxel_dataset import VoxelDataset
-from decar.errors import BackendUnavailableError, DataFormatError
+from decar.errors import BackendUnavailableError, ConfigError, DataFormatError
 from decar.models.build import build_network
 from decar.models.package import save_package
 from decar.provenance import provenance
@@ -81,6 +81,12 @@ def train(
     if initial is not None and initial.has_fields(settings):
         make = partial(make, normalisation=initial.normalisation())
     training, validation, everything = make("train", augmented=True), make("validation"), make(None)
+    if not len(validation):
+        raise ConfigError(
+            "the validation subset has no molecule with a label", where=f"{scheme} fold {fold}",
+            seen=f"{len(training)} training conformers", expected="one molecule at least",
+            remedy="add labelled molecules, lower num_folds or raise validation_fraction",
+        )  # fmt: skip
     objectives = make_objectives(study, settings, training.rows)
     num_outputs = sum(objective.task.num_outputs for objective in objectives)
     # Where the weights came from is in the lineage; a path means nothing to who gets the package.
