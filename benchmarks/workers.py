@@ -35,7 +35,7 @@ STUDY = Study.model_validate({
 })  # fmt: skip
 MOLECULE = Molecule("dihydroxyacetone", "OCC(=O)CO", 0, 1, None)
 STAGES: dict[str, tuple[Compute, int]] = {
-    "conformers": (conformers, 2), "optimise": (optimise, 2), "wavefunction": (wavefunction, 1), "fields": (fields, 8),
+    "conformers": (conformers, 8), "optimise": (optimise, 3), "wavefunction": (wavefunction, 1), "fields": (fields, 3),
 }  # fmt: skip
 
 
@@ -56,12 +56,12 @@ def main(output: Path) -> None:
             args = (stage, MOLECULE, parent)
             for job in [pool.submit(work, *args) for _ in range(2)]:  # imports and caches are had before
                 made = job.result()
-            seconds = {}
-            for workers in (1, 2):
+            seconds = {1: float("inf"), 2: float("inf")}  # the fastest of two
+            for workers in (1, 2, 1, 2):
                 start = time.perf_counter()
                 for job in [pool.submit(work, *args) for _ in range(workers)]:
                     job.result()
-                seconds[workers] = time.perf_counter() - start
+                seconds[workers] = min(seconds[workers], time.perf_counter() - start)
             rows[stage] = {
                 "molecules_a_worker": repeats, "seconds_one": round(seconds[1], 2),
                 "seconds_two": round(seconds[2], 2), "times_the_work": round(2 * seconds[1] / seconds[2], 3),
