@@ -4,24 +4,23 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from decar.config import Study
 from decar.models.place import initial_weights
-from decar.planning.batches import SHORT, identity_digest
+from decar.planning.batches import SHORT
 from decar.planning.frozen import TrainingJob
 from decar.planning.hashing import table_digest
 from decar.planning.index import key_of, read_sound
 from decar.stages import STAGE_VERSION, digest, settings_digests
 
 
-def name_downstream(study: Study, index: Path, molecules: pa.Table, shards: list[str]) -> dict[str, Any]:
+def name_downstream(study: Study, index: Path, molecules: str, smiles: str, shards: list[str]) -> dict[str, Any]:
     """Return the entries of a plan from the table of molecules to the figures.
 
-    `molecules`: key, smiles and molblock, sorted by key; `shards`: their names. Of the index, some columns are in
-    memory at a time.
+    `molecules`: the digest of their identities; `smiles`: that of their structures as written; `shards`: their names.
+    Of the index, some columns are in memory at a time.
     """
     settings = study.model_dump(mode="json")
     meaning = [settings["molecules"]["labels"], settings["molecules"]["on_conflict"]]
@@ -34,13 +33,12 @@ def name_downstream(study: Study, index: Path, molecules: pa.Table, shards: list
     # A network depends on fields, the label it learns and the split, not on names, rows or other labels.
     data = digest([
         STAGE_VERSION["molecules"], STAGE_VERSION["shards"], settings_digests(study)["fields"],
-        identity_digest(molecules), _grouped(index), _labelled(index, study.training.property),
+        molecules, _grouped(index), _labelled(index, study.training.property),
         study.molecules.labels[study.training.property].kind, study.molecules.on_conflict, study.seed,
     ])  # fmt: skip
     training, hashes = _training(
         study, settings, data, lambda names: [_further(study, index, name) for name in sorted(names)]
     )
-    smiles = table_digest(molecules.select(["smiles"]))
     evaluated = digest([STAGE_VERSION["evaluate"], hashes, settings["evaluate"], smiles, data])
     first = _jobs_of(training, study.interpret.model, study.interpret.scheme)[0].folder
     control = study.interpret.permuted_control
@@ -90,8 +88,10 @@ def _labelled(index: Path, name: str) -> str:
     counts = pairs.group_by("key").aggregate([("key", "count")])
     disputed = counts.filter(pc.greater(counts["key_count"], 1))["key"].combine_chunks()
     pairs = pairs.filter(pc.is_in(pairs["key"], disputed)).sort_by([("key", "ascending"), (label, "ascending")])
+    del table
     agreed = read_sound(index, ["key", label])
-    agreed = agreed.filter(pc.invert(pc.is_in(agreed["key"], disputed)))
+    if len(disputed):
+        agreed = agreed.filter(pc.invert(pc.is_in(agreed["key"], disputed)))
     return digest([table_digest(agreed), table_digest(pairs)])
 
 

@@ -25,7 +25,7 @@ from decar.planning.checks import check_index
 from decar.planning.cost_jobs import plan_demands, step_demands
 from decar.planning.downstream import name_downstream
 from decar.planning.frozen import Plan, TrainingJob, load_plan
-from decar.planning.hashing import keys_of
+from decar.planning.hashing import keys_of, table_digest
 from decar.planning.index import count_status, read_sound, write_index
 from decar.planning.study_check import check_study_apart
 from decar.receipt import read_table
@@ -85,7 +85,8 @@ def _begun(study: Study) -> list[str]:
 
 
 def _plan(study: Study, index: Path, frozen: Path, report: Callable[[str], None]) -> Plan:
-    # A column at a time is in memory, never the whole index.
+    # A column at a time is in memory, never the whole index; what was read before goes back to the system.
+    pa.default_memory_pool().release_unused()
     molecules = read_sound(index, ["key", "smiles", "charge", "multiplicity", "molblock"])
     advised = batch_size_to_advise(study, len(molecules))
     if advised is not None:
@@ -100,10 +101,10 @@ def _plan(study: Study, index: Path, frozen: Path, report: Callable[[str], None]
         members = identity_digest(molecules.slice(start, stop - start))
         content = digest([STAGE_VERSION["shards"], fields, members])[:SHORT]
         shards[f"{prefix}-{content}"] = batches.of(start, stop)
-    molecules = molecules.select(["key", "smiles", "molblock"])
-    downstream = name_downstream(study, index, molecules, sorted(shards))
+    identities, smiles = identity_digest(molecules), table_digest(molecules.select(["smiles"]))
     del molecules
     pa.default_memory_pool().release_unused()
+    downstream = name_downstream(study, index, identities, smiles, sorted(shards))
     formulas = read_sound(index, ["formula"])["formula"]
     prefixes = [name.split("-")[0] for name in batches.parents[MOLECULE_STAGES[-1]]]
     return Plan(
