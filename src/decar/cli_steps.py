@@ -39,9 +39,8 @@ def _run(stage: str, previous: str | None, study: Path, batch: Path, output: Pat
 def molecules(study: StudyFile, index: Annotated[Path, typer.Option(help="Frozen index.")], output: Output) -> None:
     """Merge the rows of the table into molecules and labels; list what was changed, merged or refused."""
     from decar.molecules.tables import write_molecules
-    from decar.receipt import read_table
 
-    write_molecules(load_study(study).molecules, read_table(index), output)
+    write_molecules(load_study(study).molecules, index, output)
 
 
 @app.command(rich_help_panel=PANEL)

@@ -5,9 +5,13 @@ or null), `recipe` (of this stage, or of the stage that failed), `status` (`ok` 
 `reason`, `message`, `num_conformers`, `wall_seconds`.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from decar.atomic import atomic_path
 from decar.errors import DataFormatError
@@ -32,6 +36,13 @@ def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
         raise DataFormatError(
             "the table cannot be read", where=path, seen=str(error), remedy="delete it and run the workflow again"
         ) from error
+
+
+@contextmanager
+def table_writer(path: Path, schema: pa.Schema) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Yield a function that adds rows to a Parquet table, which is there whole or not at all when the block ends."""
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        yield lambda rows: writer.write_table(pa.Table.from_pandas(rows, schema, preserve_index=False))
 
 
 def write_receipt(path: Path, rows: list[dict[str, object]]) -> None:

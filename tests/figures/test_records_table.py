@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from decar.figures.records import quality_table, stage_table
+from decar.figures.records import attempted, quality_table
 from decar.receipt import COLUMNS
 from decar.record import Record
 from decar.store import Store
@@ -57,7 +57,7 @@ def receipts(tmp_path: Path) -> dict[str, pd.DataFrame]:
 
 
 def test_a_failure_is_counted_once_at_the_stage_where_it_happened(receipts: dict[str, pd.DataFrame]) -> None:
-    table = stage_table(receipts)
+    table = pd.concat(attempted(stage, rows) for stage, rows in receipts.items())
     of_b = table[table["key"] == "b"]
     assert list(of_b["stage"]) == ["conformers", "optimise"]
     assert list(of_b["status"]) == ["ok", "failed"]

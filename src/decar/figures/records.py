@@ -7,45 +7,50 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from decar.config import Study
 from decar.planning.plan import Plan
-from decar.receipt import read_receipts, write_table
+from decar.receipt import read_receipts, table_writer
 from decar.record import Record, read_header
 from decar.stages import MOLECULE_STAGES
 from decar.store import Store
 from decar.units import DEBYE_PER_E_BOHR, EV_PER_HARTREE
 
-STAGE_COLUMNS = ["key", "stage", "status", "reason", "wall_seconds", "recipe"]
-QUALITY_COLUMNS = [
-    "key", "num_conformers", "num_electrons", "energy_hartree", "gap_ev", "dipole_debye", "electron_count_error",
-    "num_basis_functions", "num_voxels", "wall_seconds", "content_hash", "level", "versions",
-]  # fmt: skip
+TEXT, WHOLE, REAL = pa.string(), pa.int64(), pa.float64()
+STAGES = pa.schema([
+    ("key", TEXT), ("stage", TEXT), ("status", TEXT), ("reason", TEXT), ("wall_seconds", REAL), ("recipe", TEXT),
+])  # fmt: skip
+QUALITY = pa.schema([
+    ("key", TEXT), ("num_conformers", WHOLE), ("num_electrons", WHOLE), ("energy_hartree", REAL), ("gap_ev", REAL),
+    ("dipole_debye", REAL), ("electron_count_error", REAL), ("num_basis_functions", WHOLE), ("num_voxels", WHOLE),
+    ("wall_seconds", REAL), ("content_hash", TEXT), ("level", TEXT), ("versions", TEXT),
+])  # fmt: skip
 
 
 def collect_records(study: Study, plan: Plan, output: Path) -> None:
-    """Write `stages.parquet` (a row a molecule and stage that was attempted) and `quality.parquet` into `output`."""
+    """Write `stages.parquet` (a row a molecule and stage that was attempted) and `quality.parquet` into `output`.
+
+    Sorted by stage and key, as batches are: one batch at a time is in memory.
+    """
     store = Store(study.store)
-    stages, quality = [], []
-    # A batch at a time: of a large study only two tables of numbers are ever whole in memory.
-    for paths in _receipts_of_batches(plan):
-        receipts = {stage: read_receipts([path]) for stage, path in paths.items()}
-        for stage in ("wavefunction", "fields"):
-            sound = receipts[stage].loc[receipts[stage]["status"] == "ok"]
-            store.require(stage, zip(sound["key"], sound["recipe"]), paths[stage])
-        stages.append(stage_table(receipts))
-        quality.append(quality_table(store, receipts))
-    joined = pd.concat(stages, ignore_index=True)
-    joined["stage"] = pd.Categorical(joined["stage"], categories=MOLECULE_STAGES, ordered=True)
-    joined = joined.sort_values(["stage", "key"], ignore_index=True).astype({"stage": "str"})
-    write_table(output / "stages.parquet", joined)
-    table = pd.concat([part for part in quality if len(part)] or quality[:1], ignore_index=True)
-    write_table(output / "quality.parquet", table.sort_values("key", ignore_index=True))
+    batches = list(_receipts_of_batches(plan))
+    with table_writer(output / "stages.parquet", STAGES) as add:
+        for stage in MOLECULE_STAGES:
+            for paths in batches:
+                add(attempted(stage, read_receipts([paths[stage]])))
+    with table_writer(output / "quality.parquet", QUALITY) as add:
+        for paths in batches:
+            receipts = {stage: read_receipts([path]) for stage, path in paths.items()}
+            for stage in ("wavefunction", "fields"):
+                sound = receipts[stage].loc[receipts[stage]["status"] == "ok"]
+                store.require(stage, zip(sound["key"], sound["recipe"]), paths[stage])
+            add(quality_table(store, receipts))
 
 
 def _receipts_of_batches(plan: Plan) -> Iterator[dict[str, Path]]:
-    """Yield the receipts of each batch, by stage in order."""
-    for last in plan.receipts[MOLECULE_STAGES[-1]]:
+    """Yield the receipts of each batch, by stage in order, batches in the order of their keys."""
+    for last in sorted(plan.receipts[MOLECULE_STAGES[-1]]):
         paths, name = {}, last
         for stage in reversed(MOLECULE_STAGES):
             paths[stage] = Path(plan.folder) / stage / f"{name}.parquet"
@@ -53,13 +58,11 @@ def _receipts_of_batches(plan: Plan) -> Iterator[dict[str, Path]]:
         yield dict(reversed(paths.items()))
 
 
-def stage_table(receipts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return a row a molecule and stage that was attempted; a molecule that failed before is not listed again."""
-    tables = []
-    for stage, rows in receipts.items():
-        attempted = rows[(rows["status"] == "ok") | (rows["stage"] == stage)]
-        tables.append(attempted.assign(stage=stage)[STAGE_COLUMNS])
-    return pd.concat(tables, ignore_index=True)
+def attempted(stage: str, receipt: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a molecule that was attempted at a stage; one that failed before is not listed again."""
+    rows = receipt[(receipt["status"] == "ok") | (receipt["stage"] == stage)]
+    table: pd.DataFrame = rows.assign(stage=stage)[STAGES.names]
+    return table
 
 
 def quality_table(store: Store, receipts: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -78,7 +81,7 @@ def quality_table(store: Store, receipts: dict[str, pd.DataFrame]) -> pd.DataFra
             header = read_header(store.place("fields", key, str(fields.loc[key, "recipe"])))["metadata"]
             quality["num_voxels"] = int(np.prod(header["conformers"][0]["grid"]["shape"]))
         rows.append(quality)
-    return pd.DataFrame(rows, columns=QUALITY_COLUMNS).sort_values("key", ignore_index=True)
+    return pd.DataFrame(rows, columns=QUALITY.names).sort_values("key", ignore_index=True)
 
 
 def quality_of(record: Record) -> dict[str, Any]:
