@@ -47,7 +47,7 @@ def cloud(smiles: str, rotation: Rotation | None = None, mirrored: bool = False,
     places = places * np.array([-1, 1, 1]) if mirrored else places
     places = places if rotation is None else rotation.apply(places)
     density = promolecular_density(numbers, places, centred_grid(places, (box, box, box), SPACING))
-    return torch.from_numpy(compress(density.numpy(), 1e-3))[None]
+    return compress(density[None], 1e-3)
 
 
 def predict(net: Network, x: torch.Tensor) -> torch.Tensor:

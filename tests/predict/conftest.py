@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from rdkit import Chem
+from rdkit.Chem import Descriptors
 
 from decar.config import Study
 from decar.dataset.assemble import assemble
@@ -34,15 +36,17 @@ def make_study(folder: Path, **training: object) -> Study:
             "study": "tiny",
             "results": str(folder),
             "store": str(folder / "store"),
-            "molecules": {"table": "none.csv", "labels": {"sweet": {"column": "sweet"}}},
+            "molecules": {"table": "none.csv", "labels": {
+                "sweet": {"column": "sweet"}, "mass": {"column": "mass", "kind": "regression", "unit": "u"},
+            }},
             "conformers": {"num_embeddings": 2, "ranking": "mmff"},
             "optimise": {"methods": ["mmff"]},
             "quantum": {"basis": "sto-3g", "quadrature_level": 0, "method": "hf"},
             "fields": {"spacing_angstrom": 0.8, "padding_angstrom": 2.0, "names": ["electron_density"]},
             "dataset": {"num_shards": 1, "splits": [{"scheme": "random", "num_folds": 2}]},
             "training": {
-                "property": "sweet", "models": {"m": {"channels": [2, 3], "kernel_size": 3, "hidden": 4}},
-                "max_epochs": 2, "batch_size": 4, **training,
+                "property": "sweet", "max_epochs": 2, "batch_size": 4, **training,
+                "models": {"m": {"channels": [2, 3], "kernel_size": 3, "hidden": 4, "tasks": {"mass": {}}}},
             },
             "interpret": {"model": "m"},
             "figures": {"example": "1"},
@@ -67,7 +71,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     members = [(str(row.key), store.place("fields", str(row.key), str(row.recipe))) for row in receipts.itertuples()]
     shard = folder / "shards" / f"{bucket(members[0][0], 1)}-test.h5"
     write_shard(shard, sorted(members, key=lambda member: member[0]), {"study": "tiny"})
-    labels = index[["key"]].assign(property="sweet", value=index["label:sweet"], kind="binary", unit=None)
+    sweet = index[["key"]].assign(property="sweet", value=index["label:sweet"], kind="binary", unit=None)
+    masses = [Descriptors.MolWt(Chem.MolFromSmiles(text)) for text in SMILES]
+    # The first molecule has no mass.
+    mass = index[["key"]].assign(property="mass", value=masses, kind="regression", unit="u").iloc[1:]
+    labels = pd.concat([sweet, mass], ignore_index=True)
     assemble(study, index, receipts, labels, [shard], folder / "dataset")
     jobs = [folder / f"fold{fold}" for fold in range(2)]
     for fold, job in enumerate(jobs):

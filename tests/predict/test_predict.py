@@ -53,6 +53,7 @@ def test_a_strangers_table_becomes_predictions(made: Made, tmp_path: Path) -> No
                       "lead acetate": "element_without_parameters"}  # fmt: skip
     ok = found.loc[found["status"] == "ok"].set_index("id")
     assert ok["sweet"].between(0, 1).all()
+    assert ok["mass"].between(10, 40).all()  # of 16 to 38 u
     assert (ok["sweet_sd"] ** 2).to_numpy() == pytest.approx(
         (ok["sweet_sd_models"] ** 2 + ok["sweet_sd_rotations"] ** 2).to_numpy()
     )
@@ -81,6 +82,9 @@ def test_a_training_molecule_is_predicted_as_it_was_in_training(made: Made, tmp_
     found = pd.read_csv(tmp_path / "out.csv").set_index("key")
     assert len(found) == len(stored)
     assert found["sweet"].to_numpy() == pytest.approx(stored[found.index].to_numpy(), abs=1e-6)
+    masses = pd.read_parquet(made.jobs[0] / "task_predictions.parquet").set_index("key")["value"]
+    assert len(masses) == len(stored) - 1
+    assert found.loc[masses.index, "mass"].to_numpy() == pytest.approx(masses.to_numpy(), abs=1e-4)
     # Of the training molecules each is its own neighbour.
     subset = pd.read_parquet(made.jobs[0] / "predictions.parquet").set_index("key")["subset"]
     trained = found.loc[subset[found.index] == "train"]
@@ -121,9 +125,10 @@ def test_the_package_states_everything(made: Made) -> None:
     assert config["chemistry"] == json.loads(json.dumps(chemistry_of(made.study)))
     assert config["domain"]["num_training"] + config["domain"]["num_validation"] < len(made.index)
     card = (made.jobs[0] / "model" / "card.md").read_text()
-    for text in ("CC-BY-4.0", "Tanimoto", "| sweet | binary |", "decar predict", config["weights_sha256"]):
+    properties = ("| sweet | binary |", "| mass | regression | u |")
+    for text in ("CC-BY-4.0", "Tanimoto", *properties, "decar predict", config["weights_sha256"]):
         assert text in card
-    assert network.num_outputs == 1
+    assert network.num_outputs == 2
     domain = made.jobs[0] / "model" / "domain.safetensors"
     assert domain.exists()
 
@@ -179,4 +184,4 @@ def test_columns_of_values_are_named_by_property(made: Made) -> None:
     from decar.predict.conditions import load_members
 
     members = load_members([made.jobs[0] / "model", made.jobs[1]])
-    assert value_columns(members[1])[:2] == ["sweet", "sweet_sd"]
+    assert value_columns(members[1])[::5] == ["sweet", "mass"]
