@@ -272,6 +272,12 @@ class TrainingSettings(Section):
     )
     processes_per_node: Count = Field(1, description="Processes of each node: one a GPU, any number on CPU.")
     threads: Count = Field(1, description="CPU threads of each training process.")
+    num_workers: Annotated[int, Field(ge=0)] = Field(
+        0, description="Processes beside each training process that read its next batches; 0: it reads them itself."
+    )
+    checkpoint_minutes: Positive = Field(
+        10.0, description="Time between checkpoints within an epoch: what a training that is killed loses at most."
+    )
 
     @model_validator(mode="after")
     def _a_process_a_gpu(self) -> Self:

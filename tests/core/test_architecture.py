@@ -50,6 +50,7 @@ STAGE_CODE = {
         "training/train.py",
         "training/module.py",
         "training/batches.py",
+        "training/loaders.py",
         "training/outcome.py",
         "training/objectives.py",
         "training/transfer.py",

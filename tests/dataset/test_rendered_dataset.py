@@ -1,20 +1,22 @@
 """Rendered and stored voxels are the same in the same pose; other poses are exact, drawn from names, and fit."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from decar.config import FieldsSettings, Study
+from decar.config import FieldsSettings, ModelSettings, Study
 from decar.dataset.pose import Pose, draw_pose, posed_grid
 from decar.dataset.rendered_dataset import RenderedDataset, wavefunction_recipes
-from decar.dataset.samples import Draw
+from decar.dataset.samples import Draw, Sample, collate
 from decar.dataset.statistics import load_normalisation
 from decar.dataset.torch_dataset import ShardDataset
 from decar.errors import DataFormatError
 from decar.fields.rotation import random_rotation
+from decar.models.build import build_network
 from decar.stages import digest, molecule_recipes
 from decar.training.train import train
 from tests.dataset.rendered_study import FIELDS, make_rendered_dataset, make_rendered_study
@@ -122,3 +124,24 @@ def test_a_network_is_trained_on_rendered_voxels(made: Made, tmp_path: Path) -> 
     content["training"]["models"]["density"]["input"] = "shards"
     with pytest.raises(ValueError, match="stored voxels cannot turn by any angle"):
         Study.model_validate(content)
+
+
+@pytest.mark.parametrize("architecture", get_args(ModelSettings.model_fields["architecture"].annotation))
+def test_the_prediction_does_not_depend_on_the_padding(made: Made, architecture: str) -> None:
+    """Neither for a neutral molecule nor for an ion, whose potential does not vanish at the faces of its box."""
+    rendered = both(made)[1]
+    settings = ModelSettings.model_validate({"architecture": architecture, "fields": FIELDS, "kernel_size": 3})
+    network = build_network(settings, 0.756, rendered.num_channels)
+    network.initialise(1)
+    large: Sample = {**rendered[0], "voxels": torch.ones(rendered.num_channels, 40, 48, 56)}
+    keys = [key_of(0), key_of(1)]  # a water, a hydroxide ion
+    samples = [next(sample for sample in rendered if sample["key"] == key) for key in keys]
+    faces = [float(sample["voxels"][-1, 0].abs().min()) for sample in samples]
+    assert faces[1] > 0.5
+    with torch.no_grad():
+        for sample in samples:
+            alone, padded = (collate(batch, network.total_stride) for batch in ([sample], [sample, large]))
+            assert padded["voxels"].shape[2:] == (40, 48, 56)
+            first = network(alone["voxels"], alone["mask"])
+            second = network(padded["voxels"], padded["mask"])[:1]
+            assert torch.allclose(first, second, rtol=1e-5, atol=1e-6)

@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,14 @@ import pytest
 import torch
 
 from decar.config import Study
+from decar.dataset.samples import collate
+from decar.dataset.torch_dataset import ShardDataset
 from decar.errors import BackendUnavailableError, DataFormatError
 from decar.models.package import load_package
 from decar.models.task import Task
-from decar.training.batches import epoch_batches
+from decar.training.batches import POOL, WINDOW, EpochBatches, epoch_batches
 from decar.training.callbacks import best_epoch, is_finished
+from decar.training.loaders import EpochLoader, finish_batch, reading_loader
 from decar.training.module import dropout_keep, learning_rate_at
 from decar.training.objectives import Objective
 from decar.training.outcome import Outcome, auroc, gather, per_molecule, weighted_loss
@@ -142,23 +146,39 @@ def test_ways_to_need_less_memory_change_nothing(tmp_path: Path, data: tuple[Pat
     pd.testing.assert_frame_equal(logs["bfloat16"][columns], logs["plain"][columns], rtol=0.02)
 
 
-def test_killed_training_goes_on_as_if_uninterrupted(tmp_path: Path, data: tuple[Path, Path]) -> None:
-    study = make_study(tmp_path, max_epochs=5)
-    train(study, *data, "density", "random", 0, tmp_path / "whole")
-    job = job_file(tmp_path, study, data)
-    killed = run(job, tmp_path / "killed", "--kill-at", 3)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, data: tuple[Path, Path]) -> Path:
+    """A training that was not interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    train(make_study(folder, max_epochs=5, batch_size=3), *data, "density", "random", 0, folder / "job")
+    return folder / "job"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "going on after epoch 3"),
+        ({"checkpoint_minutes": 1e-9, "num_workers": 2}, "going on after epoch 3, batch 1 of epoch 4"),
+    ],
+)
+def test_killed_training_goes_on_as_if_uninterrupted(
+    tmp_path: Path, data: tuple[Path, Path], whole: Path, settings: dict[str, float], message: str
+) -> None:
+    """To the bit, from the end of an epoch and from within one, whoever reads the batches."""
+    study = make_study(tmp_path, max_epochs=5, batch_size=3, **settings)
+    killed = run(job_file(tmp_path, study, data), tmp_path / "killed", "--kill-at", 3)
     assert killed.returncode == -9, killed.stderr
     assert len(pd.read_csv(tmp_path / "killed" / "metrics.csv")) == 3
     assert not (tmp_path / "killed" / "model").exists()
     assert not list((tmp_path / "killed").rglob("*.part"))
     messages: list[str] = []
     train(study, *data, "density", "random", 0, tmp_path / "killed", messages.append)
-    assert messages[0] == "going on after epoch 3"
+    assert messages[0] == message
     assert len(messages) == 3
     for name in ("metrics.csv", "predictions.parquet"):
-        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
-    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+        assert (whole / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
+    before, resumed = weights(whole), weights(tmp_path / "killed")
+    assert all(torch.equal(before[name], resumed[name]) for name in before)
 
 
 def test_several_processes_do_what_one_does(tmp_path: Path) -> None:
@@ -198,16 +218,53 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, data: tuple[Path, Path]) 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 7])
 @pytest.mark.parametrize("num_samples", [1, 5, 23])
 def test_batches_are_shared_out_without_duplicates(world_size: int, num_samples: int) -> None:
-    shares = [epoch_batches(num_samples, 6, rank, world_size, 3, seed=1) for rank in range(world_size)]
-    whole = epoch_batches(num_samples, 6, 0, 1, 3, seed=1)
-    assert {len(share) for share in shares} == {len(whole)}
+    sizes = np.random.default_rng(1).integers(10, 99, num_samples)
+    make = partial(EpochBatches, sizes, ["a"] * num_samples, 6, seed=1)
+    shares = [list(make(rank, world_size, 3)) for rank in range(world_size)]
+    whole = list(make(0, 1, 3))
+    assert {len(share) for share in shares} == {len(whole)} == {len(make(0, 1))}
     for number, batch in enumerate(whole):
         counted = [draw for share in shares for draw in share[number] if draw.is_counted]
         assert sorted(counted) == sorted(batch)
         assert all(share[number] for share in shares)
     assert sorted(draw.sample for batch in whole for draw in batch) == list(range(num_samples))
+    later = make(0, 1, 3)
+    later.start = 1
+    assert list(later) == whole[1:]
+    later.set_epoch(4)
+    assert len(list(later)) == len(whole)
     if num_samples > 5:
-        assert whole != epoch_batches(num_samples, 6, 0, 1, 4, seed=1)
+        assert list(later) != whole
+
+
+def test_a_shard_is_opened_once_an_epoch_and_batches_are_of_similar_size() -> None:
+    random = np.random.default_rng(3)
+    shards, sizes = random.integers(0, 3 * WINDOW, 6000), np.exp(random.normal(12, 0.5, 6000)).astype(int)
+    batches = epoch_batches(sizes, shards, 16, 2, seed=5)
+    order = shards[np.concatenate(batches)]
+    # Few shards are open at a time: those of a window, and of the next one.
+    seen = [set(order[start : start + POOL * 16]) for start in range(0, 6000, POOL * 16)]
+    assert max(map(len, seen)) <= 2 * WINDOW
+    spans = [np.flatnonzero(order == shard) for shard in np.unique(shards)]
+    assert max(int(span[-1] - span[0]) for span in spans) < 6000 / 3 + 2 * POOL * 16
+
+    def padded(batches: list[np.ndarray]) -> float:
+        return sum(len(batch) * sizes[batch].max() for batch in batches) / sizes.sum()
+
+    shuffled = np.array_split(random.permutation(6000), len(batches))
+    assert padded(epoch_batches(sizes, shards, 16)) < padded(batches) < 1.4
+    assert padded(shuffled) > 2.0
+
+
+def test_a_batch_that_a_device_finishes_is_the_one_that_workers_make(data: tuple[Path, Path]) -> None:
+    dataset = ShardDataset(*data, "random", 0, "train", ["electron_density"], ("sweet",), augmentation="rotations_6")
+    batches = EpochBatches(dataset.sizes, dataset.rows["shard"].to_list(), 4, 0, 1, 2, seed=1)
+    whole = EpochLoader(batches, dataset=dataset, collate_fn=partial(collate, stride=8), num_workers=0)
+    for one, fetched in zip(whole, reading_loader(dataset, batches, 1), strict=True):
+        other = finish_batch(dataset, fetched, 8, "cpu")
+        assert one.keys() == other.keys()
+        for name in one:
+            assert torch.equal(one[name], other[name]) if torch.is_tensor(one[name]) else one[name] == other[name]
 
 
 def test_weighted_loss_and_molecule_mean() -> None:

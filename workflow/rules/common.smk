@@ -137,6 +137,12 @@ def training_inputs(wildcards):
     return [dataset_file("manifest.parquet"), *voxels]
 
 
+def training_cores():
+    """Each process of a node has its threads, and the workers that read for it."""
+    training = STUDY.training
+    return training.processes_per_node * (training.threads + training.num_workers)
+
+
 def training_arguments(name):
     job = training_job(name)
     return f"--model {job.model} --scheme {job.scheme} --fold {job.fold}"

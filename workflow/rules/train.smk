@@ -11,7 +11,7 @@ rule train:
         f"{FOLDER}/benchmarks/train/{{job}}.tsv"
     conda:
         "../envs/training.yaml"
-    threads: STUDY.training.processes_per_node * STUDY.training.threads
+    threads: training_cores()
     resources:
         **launch_resources(STUDY.training),
         mem_mb=mem_mb("train"),

@@ -104,8 +104,9 @@ def collate(samples: Sequence[Sample], stride: int) -> Batch:
     shapes = np.array([sample["voxels"].shape[1:] for sample in samples])
     shape = (-(-shapes.max(axis=0) // stride) * stride).tolist()
     first = samples[0]["voxels"]
-    voxels = torch.full((len(samples), first.shape[0], *shape), VACUUM, dtype=first.dtype)
-    mask = torch.zeros((len(samples), 1, *shape), dtype=first.dtype)
+    device = first.device
+    voxels = torch.full((len(samples), first.shape[0], *shape), VACUUM, dtype=first.dtype, device=device)
+    mask = torch.zeros((len(samples), 1, *shape), dtype=first.dtype, device=device)
     for number, sample in enumerate(samples):
         x, y, z = sample["voxels"].shape[1:]
         voxels[number, :, :x, :y, :z] = sample["voxels"]
@@ -113,8 +114,8 @@ def collate(samples: Sequence[Sample], stride: int) -> Batch:
     return {
         "key": [sample["key"] for sample in samples],
         "conformer": [sample["conformer"] for sample in samples],
-        "weight": torch.tensor([sample["weight"] for sample in samples], dtype=first.dtype),
-        "label": torch.stack([sample["label"] for sample in samples]),
+        "weight": torch.tensor([sample["weight"] for sample in samples], dtype=first.dtype, device=device),
+        "label": torch.stack([sample["label"] for sample in samples]).to(device),
         "voxels": voxels,
         "mask": mask,
     }

@@ -1,7 +1,7 @@
 """What the two datasets share: which samples there are, their labels, and the two steps from a draw to voxels.
 
 `fetch` reads, in whatever process; `finish` computes the voxels, on any device. So where a network trains on a GPU the
-workers of a loader only read, and where it trains on the CPU they do both (decar.training.batches).
+workers of a loader only read, and where it trains on the CPU they do both (decar.training.loaders).
 """
 
 import math
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -68,6 +69,11 @@ class VoxelDataset(Dataset[Sample], ABC):
     def __len__(self) -> int:
         """Return the number of conformers."""
         return len(self._samples)
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Return the number of voxels of each sample's stored box."""
+        return np.asarray(self.rows[["shape_x", "shape_y", "shape_z"]].prod(axis=1), dtype=np.int64)
 
     @property
     def num_channels(self) -> int:

@@ -109,7 +109,10 @@ def _jobs_of(training: list[TrainingJob], model: str, scheme: str) -> list[Train
 def _training(
     study: Study, settings: dict[str, Any], own: str, labels_of: Callable[[Iterable[str]], list[str]]
 ) -> tuple[list[TrainingJob], list[str]]:
-    not_identity = {"models", "threads", "nodes", "gpus_per_node", "processes_per_node", "samples_at_a_time"}
+    not_identity = {
+        "models", "threads", "nodes", "gpus_per_node", "processes_per_node", "samples_at_a_time", "num_workers",
+        "checkpoint_minutes",
+    }  # fmt: skip
     common = {name: value for name, value in settings["training"].items() if name not in not_identity}
     if common["precision"] == "float32":
         del common["precision"]

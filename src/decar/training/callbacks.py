@@ -6,9 +6,10 @@ The rows travel inside the checkpoint, so the log of a resumed training is that 
 import io
 import math
 import pickle
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import torch
@@ -20,7 +21,7 @@ from decar.atomic import atomic_path
 from decar.config import TrainingSettings
 from decar.errors import ConfigError, DataFormatError
 from decar.training.module import FoldModule, learning_rate_at
-from decar.training.outcome import auroc, gather, task_metrics, weighted_loss
+from decar.training.outcome import Outcome, auroc, gather, gathered, task_metrics, weighted_loss
 
 Row = dict[str, float]
 LAST, BEST = "last.ckpt", "best.ckpt"
@@ -92,16 +93,55 @@ class EpochLog(Callback):
 
 
 class Checkpoints(Checkpoint):
-    """`best.ckpt` where the validation loss is the lowest yet (weights only), then `last.ckpt` (everything)."""
+    """`best.ckpt` where the validation loss is the lowest yet (weights only), then `last.ckpt` (everything).
 
-    def __init__(self, folder: Path, log: EpochLog) -> None:
-        self.folder, self.log_of_epochs = folder, log
+    Within an epoch `last.ckpt` is written where `minutes` have gone by since the last time; it then carries what the
+    processes have seen of the epoch, for the row of its log.
+    """
+
+    def __init__(
+        self, folder: Path, log: EpochLog, minutes: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.folder, self.log_of_epochs, self.minutes, self.clock = folder, log, minutes, clock
+        self._saved = clock()
+        self._epoch_so_far: dict[str, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give back what had been seen of the epoch, whatever the number of processes was."""
+        if self._epoch_so_far:
+            module = cast("FoldModule", pl_module)
+            seen = [Outcome._make(outcome) for outcome in self._epoch_so_far["outcomes"]]
+            module.train_outcomes = seen if trainer.is_global_zero else []
+            module.gradient_norms = list(self._epoch_so_far["gradient_norms"])
+            self._epoch_so_far = {}
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        """Save within the epoch; its last batch is followed by validation and the epoch's own checkpoint."""
+        if trainer.is_last_batch or not trainer.strategy.broadcast(self.clock() - self._saved >= 60 * self.minutes):
+            return
+        module = cast("FoldModule", pl_module)
+        outcomes = gathered(module.train_outcomes, trainer.world_size)
+        self._epoch_so_far = {
+            "outcomes": [tuple(outcome) for outcome in outcomes], "gradient_norms": module.gradient_norms
+        }  # fmt: skip
+        trainer.save_checkpoint(self.folder / LAST)
+        self._epoch_so_far = {}
+        self._saved = self.clock()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Save; Lightning calls this one after all other callbacks."""
         if best_epoch(self.log_of_epochs.rows) == trainer.current_epoch + 1:
             trainer.save_checkpoint(self.folder / BEST, weights_only=True)
         trainer.save_checkpoint(self.folder / LAST)
+        self._saved = self.clock()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was seen of the epoch, for a checkpoint within it."""
+        return self._epoch_so_far
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it from a checkpoint."""
+        self._epoch_so_far = dict(state_dict)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -131,3 +171,9 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
 def logged_rows(checkpoint: Mapping[str, Any]) -> list[Row]:
     """Return the rows of the epoch log that a checkpoint carries."""
     return list(checkpoint["callbacks"][EpochLog.__name__]["rows"])
+
+
+def batches_done(checkpoint: Mapping[str, Any]) -> int:
+    """Return how many batches of an unfinished epoch a checkpoint is after; 0 for one after a whole epoch."""
+    loop = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    return 0 if loop["is_last_batch"] else int(loop["current"]["processed"])

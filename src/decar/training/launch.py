@@ -40,7 +40,7 @@ def launch_command(training: TrainingSettings) -> str:
     gpus = f" --gpus-per-node={training.gpus_per_node}" if training.gpus_per_node else ""
     return (
         f"srun --nodes={training.nodes} --ntasks={training.nodes} --ntasks-per-node=1"
-        f" --cpus-per-task={processes * training.threads}{gpus} --kill-on-bad-exit=1"
+        f" --cpus-per-task={processes * (training.threads + training.num_workers)}{gpus} --kill-on-bad-exit=1"
         f" decar launch --processes {processes}"
     )
 

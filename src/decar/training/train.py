@@ -30,19 +30,20 @@ from decar.models.package import save_package
 from decar.provenance import provenance
 from decar.receipt import write_table
 from decar.stages import derive_seed, digest
-from decar.training.batches import Loaders
 from decar.training.callbacks import (
     BEST,
     LAST,
     AtomicCheckpointIO,
     Checkpoints,
     EpochLog,
+    batches_done,
     best_epoch,
     is_finished,
     logged_rows,
     read_checkpoint,
 )
 from decar.training.domain import domain_of
+from decar.training.loaders import Loaders
 from decar.training.module import FoldModule
 from decar.training.objectives import make_objectives, properties_of
 from decar.training.outcome import PREDICTION_COLUMNS, TASK_COLUMNS, auroc, gathered, per_molecule, task_metrics
@@ -62,16 +63,15 @@ def train(
     world_size: int = 1,
     num_nodes: int = 1,
     show_progress: bool = False,
-    num_workers: int = 0,
     callbacks: Sequence[Callback] = (),
 ) -> None:
     """Train a network of the study and write the job's folder `output`.
 
     metrics.csv (a row an epoch), checkpoints/{last,best}.ckpt, predictions.parquet (every labelled molecule of the
     fold, by the best checkpoint), model/ (the package). Where checkpoints/last.ckpt is found, training goes on after
-    its epoch. With `world_size` > 1 the function runs in each process that torchrun started, on `num_nodes` machines;
-    only the first one writes; NCCL joins them where training.gpus_per_node is not 0, gloo
-    elsewhere. The number of CPU threads of this process is set to `training.threads`.
+    its last batch. With `world_size` > 1 the function runs in each process that torchrun started, on `num_nodes`
+    machines; only the first one writes; NCCL joins them where training.gpus_per_node is not 0, gloo elsewhere. The
+    number of CPU threads of this process is set to `training.threads`.
     Raises ConfigError for a fold without both classes in training.
     """
     settings = study.training.models[model_name]
@@ -105,11 +105,16 @@ def train(
     log = EpochLog(output / "metrics.csv", study.training, report)
     checkpoints = output / "checkpoints"
     loaders = partial(
-        Loaders, batch_size=study.training.batch_size, stride=network.total_stride, seed=seed, num_workers=num_workers
-    )
+        Loaders, batch_size=study.training.batch_size, stride=network.total_stride, seed=seed,
+        num_workers=study.training.num_workers,
+    )  # fmt: skip
     with _quiet():
         trainer = _trainer(
-            study, world_size, num_nodes, show_progress, [*callbacks, log, Checkpoints(checkpoints, log)]
+            study,
+            world_size,
+            num_nodes,
+            show_progress,
+            [*callbacks, log, Checkpoints(checkpoints, log, study.training.checkpoint_minutes)],
         )
         rows = _fit(trainer, module, loaders(training, validation), checkpoints, log, report)
         module.load_state_dict(read_checkpoint(checkpoints / BEST)["state_dict"])
@@ -194,7 +199,6 @@ def _trainer(study: Study, world_size: int, num_nodes: int, show_progress: bool,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        reload_dataloaders_every_n_epochs=1,
         deterministic="warn" if has_gpu else None,
     )
 
@@ -223,12 +227,15 @@ def _fit(
 ) -> list[dict[str, float]]:
     """Train from the last checkpoint, or from the beginning; return the rows of the log."""
     last = checkpoints / LAST
-    done = logged_rows(read_checkpoint(last)) if last.exists() else []
-    if is_finished(done, module.training_settings):
-        return done
-    if done and trainer.is_global_zero:
-        report(f"going on after epoch {len(done)}")
-    trainer.fit(module, datamodule=loaders, ckpt_path=last if done else None, weights_only=True)
+    if last.exists():
+        found = read_checkpoint(last)
+        done, batches = logged_rows(found), batches_done(found)
+        if is_finished(done, module.training_settings):
+            return done
+        if trainer.is_global_zero:
+            within = f", batch {batches} of epoch {len(done) + 1}" if batches else ""
+            report(f"going on after epoch {len(done)}{within}")
+    trainer.fit(module, datamodule=loaders, ckpt_path=last if last.exists() else None, weights_only=True)
     return log.rows
 
 
