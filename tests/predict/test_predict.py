@@ -1,6 +1,7 @@
 """From a table that a stranger wrote to predictions, through the stages themselves."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from decar.chemistry import chemistry_of, differences
 from decar.cli import app
 from decar.errors import ConfigError, DataFormatError
 from decar.models.package import load_package
+from decar.predict.conditions import load_members
 from decar.predict.ensemble import spread
 from decar.predict.run import value_columns
 from decar.predict.table import read_molecules
@@ -180,8 +182,15 @@ def test_variances_add_up() -> None:
     assert np.isnan(spread(values[:1, :1, :1])["sd"])
 
 
-def test_columns_of_values_are_named_by_property(made: Made) -> None:
-    from decar.predict.conditions import load_members
+def test_a_model_and_a_control_are_no_ensemble(made: Made, tmp_path: Path) -> None:
+    shutil.copytree(made.jobs[0] / "model", tmp_path / "control")
+    config = tmp_path / "control" / "config.json"
+    config.write_text(config.read_text().replace('"role": "model"', '"role": "control"'))
+    assert len(load_members([tmp_path / "control"])) == 1
+    with pytest.raises(ConfigError, match="no ensemble"):
+        load_members([made.jobs[1], tmp_path / "control"])
 
+
+def test_columns_of_values_are_named_by_property(made: Made) -> None:
     members = load_members([made.jobs[0] / "model", made.jobs[1]])
     assert value_columns(members[1])[::5] == ["sweet", "mass"]

@@ -45,6 +45,7 @@ def load_members(folders: Sequence[Path]) -> list[Member]:
         tasks = tuple(Task.from_json(entry) for entry in config["tasks"])
         members.append(Member(folder, network, config, tasks, load_domain(folder, config)))
     first = members[0]
+    _check_roles(members)
     for other in members[1:]:
         meant = [[(task.name, task.kind, task.unit, task.classes) for task in one.tasks] for one in (first, other)]
         if meant[0] != meant[1]:
@@ -53,6 +54,17 @@ def load_members(folders: Sequence[Path]) -> list[Member]:
                 expected=[task.name for task in first.tasks], remedy="give only models of the same properties together",
             )  # fmt: skip
     return members
+
+
+def _check_roles(members: Sequence[Member]) -> None:
+    """Refuse models and controls together, as a pattern like `models/*` would name them."""
+    kinds = {(member.network.settings.role, member.network.settings.permuted_labels) for member in members}
+    if len(kinds) > 1:
+        raise ConfigError(
+            "models and controls are no ensemble", where=members[0].folder.parent.parent,
+            seen=", ".join(f"{member.folder}: {member.network.settings.role}" for member in members),
+            remedy="name the networks of one model, such as results/<study>/models/decar-*/",
+        )  # fmt: skip
 
 
 def conditions(
@@ -95,8 +107,8 @@ def _compare(chemistry: Mapping[str, Any], member: Member, allow_mismatch: bool,
                 "the model was trained on fields of another spacing or level of theory", where=member.folder,
                 seen=", ".join(f"{name}: {pair[1]}" for name, pair in forbidding.items()),
                 expected=", ".join(f"{name}: {pair[0]}" for name, pair in forbidding.items()),
-                remedy="compute as the model asks (leave --study out), or say --allow-mismatch",
+                remedy="leave --study out, give models of one level and spacing, or say --allow-mismatch",
             )  # fmt: skip
-        report(f"{member.folder}: {text} (allowed by --allow-mismatch; the intervals do not know of it)")
+        report(f"{member.folder}: {text} (allowed by --allow-mismatch; the spread does not show it)")
     for name in sorted(found.keys() - FORBIDDING):
         report(f"{member.folder}: {name} was {found[name][0]!r} in training and is {found[name][1]!r} here")

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 
 from decar.atomic import atomic_path, write_text
 from decar.config import Study
+from decar.errors import ResourceError
 from decar.models.domain import SHARE
 from decar.models.task import all_columns
 from decar.planning.identify import identify_row
@@ -91,6 +93,11 @@ def _computed(
                 receipt = done.result()
                 report(f"{running[done][:12]} {receipt['smiles']}: {receipt['status']}")
                 yield running[done], receipt
+        except BrokenProcessPool as error:
+            raise ResourceError(
+                "a process was killed, most likely for want of memory", where="--processes", seen=processes,
+                remedy="use fewer processes and run again: everything finished is kept",
+            ) from error  # fmt: skip
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
