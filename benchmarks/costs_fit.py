@@ -4,7 +4,7 @@
 
 Coefficients are non-negative and minimise sum_i (prediction_i / measured_i - 1)^2. The error is that of leaving out one
 molecule (or one box) at a time: the median of |prediction / measured - 1|, and the factor within which nine of ten
-predictions lie.
+predictions lie. Without the folder the extents of molecules stay those of CONSTANTS.
 """
 
 import json
@@ -203,16 +203,24 @@ def write_document(quantities: dict[str, Any]) -> None:
     write_text(DOCUMENT, before + BEGIN + head + "".join(rows) + end + after)
 
 
-def main(molecules: Path, steps: Path, output: Path, folder: Path) -> None:
+def main(molecules: Path, steps: Path, output: Path, folder: Path | None = None) -> None:
     report, whole = json.loads(molecules.read_text()), json.loads(steps.read_text())
     entries = [entry for entry in report["cases"] if "error" not in entry]
     gfn2 = [e for e in entries if e["case"]["stage"] == "optimise" and not e["case"]["study"]]
-    extents, shapes = fit_extents(gfn2, folder)
     quantities = {**molecule_quantities(entries), **step_quantities(whole)}
-    quantities["voxels"] = {"coefficients": {}, **voxel_error(extents, shapes)}
+    kept = json.loads(output.read_text(encoding="utf-8")) if folder is None else {}
+    if folder is None:
+        extents, quantities["voxels"] = kept["extents_angstrom"], kept["quantities"]["voxels"]
+    else:
+        extents, shapes = fit_extents(gfn2, folder)
+        quantities["voxels"] = {"coefficients": {}, **voxel_error(extents, shapes)}
     constants = {
         "command": "python benchmarks/costs_fit.py", "measured": report["provenance"],
-        "range": {"atoms": max(shapes["atoms"]), "functions": max(e.get("functions", 0) for e in entries)},
+        "measured_steps": whole["provenance"],
+        "range": {
+            "atoms": max(len(e["atomic_numbers"]) for e in gfn2),
+            "functions": max(e.get("functions", 0) for e in entries),
+        },
         "extents_angstrom": extents, "quantities": quantities,
     }  # fmt: skip
     write_text(output, json.dumps(constants, indent=1) + "\n")

@@ -171,7 +171,8 @@ def _missing(paths: Sequence[Path]) -> int:
 def _notes(study: Study, sizes: MoleculeSizes) -> list[str]:
     """Return what the numbers assume, and where the study leaves what was measured."""
     notes = [
-        f"training is counted with all {study.training.max_epochs} epochs, on CPU; patience usually ends it sooner"
+        f"training is counted with all {study.training.max_epochs} epochs, on CPU; patience usually ends it sooner",
+        "evaluation, attribution, figures and report are not counted",
     ]
     if study.quantum.backend != "pyscf":
         notes.append("wavefunctions were measured with PySCF; Psi4 takes two to four times as long (docs/estimate.md)")
