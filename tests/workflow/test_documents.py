@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from typer.testing import CliRunner
 
 from decar.cli import app
+from decar.figures.catalogue import CATALOGUE
 from tests.docs.commands import DOCUMENTS, ROOT, commands
 from tests.workflow.conftest import Workspace
 
@@ -65,3 +67,14 @@ def test_python_blocks_run(page: Path) -> None:
 
 def test_commands_that_fail_are_seen(reader: Workspace) -> None:
     assert run("decar show nothing.h5", reader)[0] != 0
+
+
+def test_snakemake_reports_every_figure_with_its_caption(finished: Workspace, tmp_path: Path) -> None:
+    finished.run("--report", str(tmp_path / "report.zip"))
+    with ZipFile(tmp_path / "report.zip") as archive:
+        names = {Path(name).name for name in archive.namelist()}
+        page = archive.read("report/report.html").decode()
+    for name, entry in CATALOGUE.items():
+        if (finished.folder / "results" / "small" / "figures" / f"{name}.svg").exists():
+            assert f"{name}.svg" in names
+            assert f"{entry.title}. {entry.caption[:20]}" in page
