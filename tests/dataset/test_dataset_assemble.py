@@ -5,6 +5,7 @@ import pickle
 from functools import partial
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +16,7 @@ from decar.dataset.assemble import assemble
 from decar.dataset.normalise import FieldNormalisation, Normalisation, compress, reference_value
 from decar.dataset.samples import Draw, collate
 from decar.dataset.shards import write_shard
-from decar.dataset.statistics import load_normalisation
+from decar.dataset.statistics import load_normalisation, voxel_moments
 from decar.dataset.torch_dataset import ShardDataset
 from decar.errors import ConfigError, DataFormatError
 from decar.fields.registry import FIELDS as REGISTRY
@@ -192,3 +193,19 @@ def test_permuted_labels_are_those_of_other_molecules_and_tests_stay_true(folder
         pd.testing.assert_series_equal(counts[0].sort_index(), counts[1].sort_index())
     assert [sample["label"].item() for sample in permuted] == list(permuted.rows["label:sweet"])
     pd.testing.assert_frame_equal(permuted.rows, make(fold=0, permuted_labels=True).rows)
+
+
+def test_a_value_that_is_not_finite_is_named(tmp_path: Path) -> None:
+    """When the statistics are made, and when a shard is read that was damaged since."""
+    study = make_study(tmp_path)
+    dataset, shards = make_dataset(tmp_path, study, 6)
+    samples = ShardDataset(dataset, shards, "random", 0, None, FIELD, ("sweet",))
+    row = samples.rows.iloc[0]
+    with h5py.File(shards / row["shard"], "r+") as file:
+        file[f"{row['path']}/{FIELD[0]}"][0, 1, 2, 3] = np.nan
+    samples[1]
+    with pytest.raises(DataFormatError, match=rf"(?s){row['path']}.*electron_density: 1 voxels"):
+        samples[0]
+    manifest = pd.read_parquet(dataset / "manifest.parquet")
+    with pytest.raises(DataFormatError, match=rf"(?s){row['path']}/electron_density.*1 of \d+ voxels"):
+        voxel_moments(manifest, {path.name: path for path in shards.iterdir()})

@@ -119,3 +119,14 @@ def test_a_subset_without_a_label_is_said(tmp_path: Path) -> None:
     labels.loc[~labels["key"].isin(validation)].to_parquet(dataset / "labels.parquet", index=False)
     with pytest.raises(ConfigError, match="the validation subset has no molecule with a label"):
         train(study, dataset, shards, "density", "random", 0, tmp_path / "job")
+
+
+def test_a_class_that_a_fold_lacks_is_said(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    dataset, shards = make_dataset(tmp_path, study, 11)
+    labels, splits = (pd.read_parquet(dataset / f"{name}.parquet") for name in ("labels", "splits"))
+    trained = set(splits.query("fold == 0 and subset == 'train'")["key"])
+    lost = labels["key"].isin(trained) & (labels["value"] == 1)
+    labels.loc[~lost].to_parquet(dataset / "labels.parquet", index=False)
+    with pytest.raises(ConfigError, match=r"(?s)the training subset lacks a class.*molecules of both classes"):
+        train(study, dataset, shards, "density", "random", 0, tmp_path / "job")

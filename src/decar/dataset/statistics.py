@@ -4,6 +4,7 @@ They are those of the compressed field t(x) of decar.dataset.normalise, each vox
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ FORMAT_VERSION = 1
 def voxel_moments(manifest: pd.DataFrame, shards: Mapping[str, Path]) -> pd.DataFrame:
     """Return a row a conformer and field: number of voxels, sum, sum of squares, extremes of the compressed field.
 
-    `shards` maps a shard's name in the manifest to its file. Every voxel is read once, shard by shard.
+    `shards` maps a shard's name in the manifest to its file. Every voxel is read once, shard by shard. Raises
+    DataFormatError for a voxel that is not finite.
     """
     rows: list[dict[str, object]] = []
     for name, members in manifest.groupby("shard", sort=True):
@@ -31,9 +33,17 @@ def voxel_moments(manifest: pd.DataFrame, shards: Mapping[str, Path]) -> pd.Data
                 for field, dataset in file[str(row["path"])].items():
                     unit = str(dataset.attrs["unit"])
                     values = compress(torch.from_numpy(dataset[()].astype(np.float64)), reference_value(unit))
+                    total = float(values.sum())
+                    if not math.isfinite(total):
+                        raise DataFormatError(
+                            "a field has values that are not finite",
+                            where=f"{shards[str(name)]}:/{row['path']}/{field}",
+                            seen=f"{int((~torch.isfinite(values)).sum())} of {values.numel()} voxels",
+                            expected="finite numbers", remedy="delete the shard and run the workflow again",
+                        )  # fmt: skip
                     rows.append({
                         "key": row["key"], "conformer": row["conformer"], "weight": row["weight"], "field": field,
-                        "unit": unit, "num_voxels": values.numel(), "sum": float(values.sum()),
+                        "unit": unit, "num_voxels": values.numel(), "sum": total,
                         "sum_squares": float(values.square().sum()), "minimum": float(values.min()),
                         "maximum": float(values.max()),
                     })  # fmt: skip
