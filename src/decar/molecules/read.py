@@ -98,19 +98,21 @@ def _from_smi(settings: MoleculesSettings) -> pd.DataFrame:
 
 def _from_sdf(settings: MoleculesSettings, report: Callable[[str], None]) -> pd.DataFrame:
     """Read SDF entries; identifier and name come from data items of these names, else from the title line."""
-    entries = read_sdf(settings.table, report)
-    properties = sorted({name for entry in entries for name in entry.properties})
-    require_columns(settings.table, properties, _optional_columns(settings))
-    ids = [entry.properties.get(settings.id_column) or entry.title for entry in entries]
-    names = [entry.properties.get(settings.name_column or "") or entry.title or i for entry, i in zip(entries, ids)]
-    columns = {
-        column: _texts(entry.properties.get(column, "") for entry in entries)
-        for column in _optional_columns(settings).values()
-        if column is not None
-    }
-    raw = _texts(entry.smiles or SDF_RAW.format(message=entry.message) for entry in entries)
-    blocks = [entry.molblock for entry in entries]
-    return _assemble(settings, columns, _texts(ids), _texts(names), raw, blocks)
+    wanted = {column for column in _optional_columns(settings).values() if column is not None}
+    properties: set[str] = set()
+    ids, names, raw, blocks = list[str](), list[str](), list[str](), list[str | None]()
+    values: dict[str, list[str]] = {column: [] for column in wanted}
+    for entry in read_sdf(settings.table, report):
+        properties |= set(entry.properties)
+        ids.append(entry.properties.get(settings.id_column) or entry.title)
+        names.append(entry.properties.get(settings.name_column or "") or entry.title or ids[-1])
+        raw.append(entry.smiles or SDF_RAW.format(message=entry.message))
+        blocks.append(entry.molblock)
+        for column in wanted:
+            values[column].append(entry.properties.get(column, ""))
+    require_columns(settings.table, sorted(properties), _optional_columns(settings))
+    columns = {column: _texts(texts) for column, texts in values.items()}
+    return _assemble(settings, columns, _texts(ids), _texts(names), _texts(raw), blocks)
 
 
 def _optional_columns(settings: MoleculesSettings) -> dict[str, str | None]:

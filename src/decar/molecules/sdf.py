@@ -1,13 +1,13 @@
 """Read an SDF: structures, data items, and the geometries that come with them (doi 10.1021/ci00007a012)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rdkit import Chem, rdBase
 
 from decar.molecules.rdkit_log import complaint
-from decar.molecules.text_table import read_text
+from decar.molecules.text_table import open_text
 
 # Stands in the place of a SMILES for an entry that cannot be read. It begins with a parenthesis, so that it is no
 # valid SMILES whatever the message says, and the row becomes a failure like any other structure that cannot be read.
@@ -25,17 +25,19 @@ class SdfEntry:
     message: str
 
 
-def read_sdf(path: Path, report: Callable[[str], None] = lambda _: None) -> list[SdfEntry]:
-    """Read every entry of an SDF.
+def read_sdf(path: Path, report: Callable[[str], None] = lambda _: None) -> Iterator[SdfEntry]:
+    """Yield the entries of an SDF; the text of one of them is in memory.
 
     A geometry without all its hydrogens cannot be used: `report` is told, and the entry counts as one without.
     """
-    return [_entry(lines, report) for lines in _blocks(read_text(path))]
+    with open_text(path) as file:
+        for lines in _blocks(line.rstrip("\r\n") for line in file):
+            yield _entry(lines, report)
 
 
-def _blocks(text: str) -> Iterator[list[str]]:
+def _blocks(text: Iterable[str]) -> Iterator[list[str]]:
     lines: list[str] = []
-    for line in text.splitlines():
+    for line in text:
         if line.startswith("$$$$"):
             yield lines
             lines = []
