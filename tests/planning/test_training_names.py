@@ -7,7 +7,9 @@ import pytest
 
 from decar.config import Study
 from decar.errors import ConfigError
+from decar.planning.batches import identity_digest
 from decar.planning.downstream import name_downstream
+from decar.planning.hashing import table_digest
 from decar.planning.index import read_sound, write_index
 
 TABLE = """\
@@ -39,7 +41,9 @@ def planned(table: str, **many: object) -> dict[str, str]:
     }  # fmt: skip
     study, index = Study.model_validate(settings), Path("index.parquet")
     write_index(study.molecules, Path("known"), index)
-    jobs = name_downstream(study, index, read_sound(index, ["key", "smiles", "molblock"]), ["shard"])["training"]
+    molecules = read_sound(index, ["key", "smiles", "molblock"])
+    smiles = table_digest(molecules.select(["smiles"]))
+    jobs = name_downstream(study, index, identity_digest(molecules), smiles, ["shard"])["training"]
     return {f"{job.model} {job.fold}": job.folder for job in jobs}
 
 
