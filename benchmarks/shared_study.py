@@ -1,7 +1,7 @@
 """A study of the wavefunctions of one HDF5 file: table, study file, and the wavefunction records in its store.
 
     python -m benchmarks.shared_study FILE.h5 FOLDER [--limit 20] [--unchecked]
-    snakemake --profile local --configfile FOLDER/study.yaml dataset
+    snakemake benchmark --profile local --configfile FOLDER/study.yaml
 
 The file is described in `benchmarks/tastants.py`. Every molecule is turned into its principal axes (its orbitals with
 it, exactly), comes into the study with that geometry as an entry of an SDF table, and is imported as
@@ -41,7 +41,11 @@ from decar.record import Record
 from decar.stages import digest, molecule_recipes
 from decar.store import Store
 
-NETWORK = {"channels": [8, 16, 32], "kernel_size": 3}
+NETWORKS: dict[str, dict[str, Any]] = {
+    "published": {"channels": [8, 16, 32], "kernel_size": 3},
+    "residual": {"channels": [8, 16, 32], "kernel_size": 3},
+    "steerable": {"channels": [8, 16], "kernel_size": 5},
+}
 FIELDS = {
     "density": {"fields": ["electron_density"]},
     "density_potential": {"fields": ["electron_density", "electrostatic_potential"]},
@@ -55,14 +59,17 @@ STUDY: dict[str, Any] = {
         "names": ["electron_density", "promolecular_density", "electrostatic_potential"],
         "spacing_angstrom": 0.6, "padding_angstrom": 2.5,
     },
-    "dataset": {"splits": [{"scheme": "scaffold", "num_folds": 5}]},
+    "dataset": {"num_shards": 1, "splits": [{"scheme": "scaffold", "num_folds": 5}]},
     "training": {
         "property": "sweet",
         "models": {
-            f"{architecture}_{name}": {"architecture": architecture, **NETWORK, **fields}
-            for architecture in ("published", "residual") for name, fields in FIELDS.items()
+            f"{architecture}_{name}": {"architecture": architecture, **size, **fields}
+            for architecture, size in NETWORKS.items() for name, fields in FIELDS.items()
         },
-        "max_epochs": 60, "patience": 10,
+        "max_epochs": 60, "patience": 10, "learning_rate": 3e-3,
+    },
+    "benchmark": {
+        "splits": {"scaffold": {"scheme": "scaffold"}}, "permuted": ["published_density", "tuned_lssvm_descriptors"],
     },
     "interpret": {"model": "published_density", "scheme": "scaffold"},
     "figures": {"positive_name": "sweet", "negative_name": "not sweet"},
