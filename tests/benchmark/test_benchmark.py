@@ -6,20 +6,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from rdkit.Chem import AllChem
 from rdkit.DataStructs import TanimotoSimilarity
 from rdkit.ML.Cluster import Butina
 from sklearn.metrics import roc_auc_score
+from typer.testing import CliRunner
 
 from decar.baselines.chemprop_program import find_chemprop
 from decar.benchmark.compute import choose, compute_parts
-from decar.benchmark.parts import parts_of
+from decar.benchmark.parts import benchmark_folder, parts_of
 from decar.benchmark.split_dataset import benchmark_splits
 from decar.benchmark.write import permuted_problems, write_tables
+from decar.cli import app
 from decar.config import BenchmarkSettings, BenchmarkSplit, Study
 from decar.dataset.clusters import butina_clusters
 from decar.errors import BackendUnavailableError, ConfigError
-from decar.figures.benchmark import draw_benchmark
 from decar.molecules.standardise import parse
 from decar.receipt import read_table
 from tests.dataset.synthetic_study import make_dataset, make_study
@@ -40,7 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path, Path]:
     return study, *make_dataset(folder / "data", study, 24)
 
 
-def test_every_number_regenerates_from_parts_that_are_kept(made: tuple[Study, Path, Path]) -> None:
+def test_every_number_regenerates_from_parts_that_are_kept(made: tuple[Study, Path, Path], tmp_path: Path) -> None:
     study, dataset, shards = made
     study = with_benchmark(study, baselines=["atom_counts", "chemprop"], chemprop_command="/no/chemprop",
                            permuted=["atom_counts"], num_seeds=1)  # fmt: skip
@@ -73,8 +75,17 @@ def test_every_number_regenerates_from_parts_that_are_kept(made: tuple[Study, Pa
     assert not any("done in" in line for line in again)
     write_tables(study, dataset, output)
     assert {path.name: path.read_bytes() for path in output.glob("*.csv")} == before
-    drawing = draw_benchmark(pd.read_csv(output / "benchmark.csv"), pd.read_csv(output / "calibration.csv"))
-    assert len(drawing.figure.axes) == 2
+
+    study_file = tmp_path / "study.yaml"
+    study_file.write_text(yaml.safe_dump(study.model_dump(mode="json")))
+    result = CliRunner().invoke(
+        app, ["benchmark", "--study", str(study_file), "--dataset", str(dataset), "--tables-only"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "chemprop on random" in result.output
+    written = benchmark_folder(study, dataset)
+    assert (written / "benchmark.csv").read_bytes() == before["benchmark.csv"]
+    assert (written / "benchmark_figure.svg").stat().st_size > 10_000
 
 
 def test_another_seed_or_network_leaves_the_parts_that_are_there(made: tuple[Study, Path, Path]) -> None:

@@ -25,7 +25,7 @@ rule benchmark:
     output:
         f"{BENCHMARK}/benchmark.md",
         report(
-            f"{BENCHMARK}/benchmark_figure.svg",
+            [f"{BENCHMARK}/benchmark_figure.{kind}" for kind in PLAN.formats],
             caption="../report/figure.rst",
             category="Figures",
         ),
