@@ -79,6 +79,6 @@ def test_figures_and_report_are_self_contained(finished: Workspace, plan) -> Non
     assert check(plan, Store(finished.folder / "results/store"), list(CATALOGUE)) == []
     page = (folder / "report.html").read_text()
     assert "ethylene glycol" in page
-    assert "element_without_basis" in page
+    assert "element without basis" in page
     for outside in ('src="http', "src='http", 'href="http://', "@import", "url(http"):
         assert outside not in page
