@@ -161,4 +161,10 @@ def test_no_script_failed_and_nothing_was_fetched(browser: Browser, large: Path)
 def test_the_page_is_no_wider_than_a_phone(large: Path, browser: Browser) -> None:
     browser.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
     assert browser.value("document.documentElement.scrollWidth") <= 390
+    browser.type("#search", "")
+    browser.choose("#sort", "name")  # no headings are shown there
+    names = browser.value(NAMES)
+    assert names == sorted(names)
+    assert names[0].startswith("a ring left open")
+    browser.choose("#sort", "")
     browser.call("Emulation.clearDeviceMetricsOverride")
