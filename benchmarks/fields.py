@@ -1,12 +1,12 @@
 """Fields of glucose on a voxel grid: decar, PySCF's cubegen and Psi4's cubeprop; accuracy beside each time.
 
-    python benchmarks/fields.py benchmarks/fields.json [--voxels 200] [--without psi4 --without pyscf --without scaling]
+    python benchmarks/fields.py benchmarks/fields.json [--voxels 200] [--without psi4 --without scaling]
 
 CPU seconds (user and system) of one thread, tables and files included, so that a busy machine matters little; a row
 that has `of` was measured on a smaller grid and multiplied by the ratio of voxels. Glucose, B3LYP/6-31G* (spherical:
 cubegen.mep takes no other), a box of 40 bohr. Errors: at random voxels outside 0.5 bohr of nuclei, against functions
 in float64 or libcint's integrals. Rows of scaling use alkanes with the orbitals of PySCF's Hueckel guess, whose shape
-is what matters there.
+is what matters there. Groups of rows that the output has already are not measured again.
 """
 
 import argparse
@@ -74,24 +74,33 @@ for task in ("density", "esp"):
 def main(output: Path, voxels: int, without: list[str]) -> None:
     num_threads(1)
     torch.set_num_threads(1)
+    report: dict[str, Any] = {"molecule": GLUCOSE, "box_bohr": BOX_BOHR, "voxels": voxels, "cores": os.cpu_count()}
+    groups: dict[str, list[dict[str, Any]]] = {}
+    if output.exists() and (old := json.loads(output.read_text(encoding="utf-8"))).get("voxels") == voxels:
+        groups = old.get("groups", {})
     wavefunction, seconds = glucose()
-    rows: list[dict[str, Any]] = [{"what": "wavefunction", "program": "decar", "cpu_seconds": seconds}]
-    rows += ours(wavefunction, voxels) + shell_rows(wavefunction, voxels)
-    if "pyscf" not in without:
-        rows += cubegen_rows(wavefunction, voxels) + local_rows(wavefunction, voxels)
-    if "psi4" not in without:
-        rows += psi4_rows(wavefunction, voxels)
-    rows += molgrid_rows(wavefunction, voxels)
-    if "scaling" not in without:
-        rows += scaling_rows(wavefunction)
-    for row in rows:
-        print("  ".join(f"{key} {value:.3g}" if isinstance(value, float) else f"{value}" for key, value in row.items()))
-    bars = compare(rows)
-    print(json.dumps(bars, indent=1))
-    report = {"molecule": GLUCOSE, "box_bohr": BOX_BOHR, "voxels": voxels, "load": os.getloadavg(),
-              "cores": os.cpu_count(), "rows": rows,
-              "ratios": bars, "provenance": provenance("torch", "numpy", "scipy", "pyscf", "rdkit")}  # fmt: skip
-    write_text(output, json.dumps(report, indent=1) + "\n")
+    work: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        "decar": lambda: [
+            {"what": "wavefunction", "program": "decar", "cpu_seconds": seconds}, *ours(wavefunction, voxels)
+        ],
+        "pyscf": lambda: local_rows(wavefunction, voxels) + cubegen_rows(wavefunction, voxels),
+        "molgrid": lambda: molgrid_rows(wavefunction, voxels),
+        "shells": lambda: shell_rows(wavefunction, voxels),
+        "workers": lambda: parallel_rows(wavefunction),
+        "scaling": lambda: scaling_rows(wavefunction),
+        "psi4": lambda: psi4_rows(wavefunction, voxels),
+    }  # fmt: skip
+    for group, measure in work.items():
+        if group in without or groups.get(group):
+            continue
+        load = os.getloadavg()[0]
+        groups[group] = [row | {"load": round(load, 1)} for row in measure()]
+        for row in groups[group]:
+            print("  ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{v}" for k, v in row.items()), flush=True)
+        report |= {"ratios": compare([row for rows in groups.values() for row in rows]), "groups": groups,
+                   "provenance": provenance("torch", "numpy", "scipy", "pyscf", "rdkit")}  # fmt: skip
+        write_text(output, json.dumps(report, indent=1) + "\n")
+    print(json.dumps(report.get("ratios"), indent=1))
 
 
 def glucose() -> tuple[Wavefunction, float]:
@@ -329,7 +338,11 @@ def scaling_rows(wavefunction: Wavefunction) -> list[dict[str, Any]]:
             seconds, _ = cpu(lambda g=grid, c=chain, n=names: evaluate_fields(n, c, g))
             size = len(chain.atomic_numbers)
             rows.append({"what": f"{what}, by atoms", "program": "decar", "cpu_seconds": seconds, "atoms": size})
-    return rows + [thread_row(wavefunction, count) for count in (1, 2)] + [worker_row(wavefunction, n) for n in (1, 2)]
+    return rows
+
+
+def parallel_rows(wavefunction: Wavefunction) -> list[dict[str, Any]]:
+    return [row(wavefunction, count) for row in (thread_row, worker_row) for count in (1, 2)]
 
 
 def thread_row(wavefunction: Wavefunction, num_threads: int) -> dict[str, Any]:
@@ -369,10 +382,12 @@ def compare(rows: list[dict[str, Any]]) -> dict[str, float]:
         f"{what}: {program} / decar": times[what, program] / own[what]
         for what in ("density", "potential")
         for program in ("PySCF cubegen", "Psi4 cubeprop")
-        if (what, program) in times
+        if (what, program) in times and what in own
     }
-    if ("six sums", "PySCF numint") in times:
+    if ("six sums", "PySCF numint") in times and "six sums" in own:
         ratios["six sums: PySCF numint / decar"] = times["six sums", "PySCF numint"] / own["six sums"]
+    if "density" not in own:
+        return ratios
     ratios["all density-like / density"] = own["all density-like"] / own["density"]
     ratios["density / wavefunction"] = own["density"] / own["wavefunction"]
     ratios["density and potential / wavefunction"] = own["density and potential"] / own["wavefunction"]
@@ -383,6 +398,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("output", type=Path)
     parser.add_argument("--voxels", type=int, default=200)
-    parser.add_argument("--without", action="append", default=[], choices=("psi4", "pyscf", "scaling"))
+    parser.add_argument(
+        "--without", action="append", default=[], choices=("psi4", "pyscf", "scaling", "workers", "shells")
+    )
     options = parser.parse_args()
     sys.exit(main(options.output, options.voxels, options.without))

@@ -1,6 +1,6 @@
 """Records of decar against 308 wavefunctions that were computed independently of it, and every field of all of them.
 
-    python -m benchmarks.shared_records FILE.h5 benchmarks/shared_records.json docs/shared-records.md [--render-only]
+    python -m benchmarks.shared_records FILE.h5 benchmarks/shared_records.json docs/shared-records.md [--only PART]
 
 Rendered: every field but the lowest empty orbital's (the file states occupied orbitals only) in the box of a study's
 defaults, each with its own error at 200 voxels. Compared: the wavefunction that decar computes at the same geometry
@@ -146,16 +146,14 @@ def main() -> None:
     parser.add_argument("wavefunctions", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("page", type=Path)
-    parser.add_argument("--render-only", action="store_true")
+    parser.add_argument("--only", choices=("rendered", "compared"), help="one of the two parts")
     given = parser.parse_args()
     parts: dict[str, Callable[[Wavefunction, str], Row]] = {"rendered": render, "compared": against_ours}
-    if given.render_only:
-        del parts["compared"]
     with h5py.File(given.wavefunctions) as file:
         rows = {name: {"num_heavy": int(group.attrs["num_heavy"])} for name, group in file.items()}
         if given.output.exists():
             rows |= json.loads(given.output.read_text(encoding="utf-8"))["rows"]
-        for part, measure in parts.items():
+        for part, measure in parts.items() if given.only is None else [(given.only, parts[given.only])]:
             for name in missing(file, rows, part):
                 rows[name][part] = measure(tastant(file[name]), name)
                 print(part, name, json.dumps(rows[name][part]), flush=True)
