@@ -61,7 +61,7 @@ def unavailable(study: Study) -> dict[str, str]:
         if asked:
             find_chemprop(study.benchmark.chemprop_command)
     except BackendUnavailableError as error:
-        return dict.fromkeys(asked, str(error))
+        return dict.fromkeys(asked, "; ".join(line.strip() for line in str(error).splitlines()))
     return {}
 
 

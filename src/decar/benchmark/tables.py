@@ -122,7 +122,8 @@ def _contender(complete: pd.DataFrame, test: pd.DataFrame) -> Contender:
 def _figures(study: Study, split: str, one: Contender) -> dict[str, object]:
     settings = study.evaluate
     folds = one.folds["auroc"].to_numpy(np.float64)
-    low, high = corrected_interval(folds, float(one.folds["test_over_train"].mean()), settings.confidence)
+    interval = corrected_interval(folds, float(one.folds["test_over_train"].mean()), settings.confidence)
+    low, high = np.clip(interval, 0.0, 1.0).tolist()  # what t lets out of an AUROC's range says nothing
     seed = derive_seed(study.seed, "benchmark", split)
     values = [metrics(one.label, row) for row in one.probability]
     pooled = mean_auroc_interval(one.label, one.probability, settings.num_bootstrap, settings.confidence, seed)

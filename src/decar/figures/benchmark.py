@@ -39,6 +39,7 @@ def _figure(contenders: pd.DataFrame, calibration: pd.DataFrame) -> Figure:
     panels = figure.subplots(1, columns, squeeze=False)[0]
     for letter, axes, split in zip(LETTERS, panels, splits):
         _forest(axes, whole[whole["split"] == split], names)
+        axes.set_xlim(min(0.3, float(whole[["pooled_low", "auroc"]].min().min()) - 0.03), 1.03)
         axes.set_yticks(range(len(names)), [readable(name) for name in names] if letter == "a" else [])
         panel_letter(axes, letter)
     rest = list(panels[len(splits) :])
@@ -59,7 +60,6 @@ def _forest(axes: Axes, rows: pd.DataFrame, names: list[str]) -> None:
         axes.plot(row["auroc"], y, "|", color=BLACK, markersize=6)
     axes.axvline(0.5, color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xlim(0.3, 1.0)
     first = rows.iloc[0]
     axes.set_title(f"{readable(str(first['split']))} (n = {first['molecules']})")
     axes.set_xlabel("AUROC, pooled; | mean of folds")
@@ -95,4 +95,6 @@ def _reliability(axes: Axes, calibration: pd.DataFrame, rows: pd.DataFrame) -> N
     axes.set_title("calibration")
     axes.set_xlabel("predicted probability")
     axes.set_ylabel("share of positives")
-    axes.legend()
+    axes.set_ylim(-0.03, 1.5)  # room for the legend
+    axes.set_yticks([0.0, 0.5, 1.0])
+    axes.legend(loc="upper left")
