@@ -43,7 +43,7 @@ def manifest_of(path: Path, keys: pd.Series) -> pd.DataFrame:
     mine = keys[keys.map(lambda key: bucket(key, NUM_SHARDS)) == path.name.split("-")[0]]
     return pd.DataFrame([
         {"key": key, "conformer": 0, "weight": 1.0, "shard": path.name, "path": f"{key}/0", "shape_x": 64,
-         "shape_y": 48, "shape_z": 48, "spacing_bohr": 0.5, "checksum": f'{{"electron_density":"{key}"}}', "status": "ok"}
+         "shape_y": 48, "shape_z": 48, "spacing_bohr": 0.5, "checksum": f'{{"rho":"{key}"}}', "status": "ok"}
         for key in mine
     ])  # fmt: skip
 
