@@ -181,20 +181,21 @@ def test_killed_training_goes_on_as_if_uninterrupted(
     assert all(torch.equal(before[name], resumed[name]) for name in before)
 
 
-def test_several_processes_do_what_one_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [2, 4])
+def test_several_processes_do_what_one_does(tmp_path: Path, processes: int) -> None:
     """Same first gradient to 1e-6, same validation figures, each molecule predicted once; of many tasks with gaps."""
     study, data = make_many_tasks(tmp_path, 11, max_epochs=2, batch_size=5)
     note = NoteFirstGradient(tmp_path / "one.pt")
     train(study, *data, "density", "random", 0, tmp_path / "one", callbacks=[note])
     job = job_file(tmp_path, study, data)
-    launched = run(job, tmp_path / "two", "--gradients", tmp_path / "two.pt", processes=2)
+    launched = run(job, tmp_path / "several", "--gradients", tmp_path / "several.pt", processes=processes)
     assert launched.returncode == 0, launched.stderr
-    one, two = (torch.load(tmp_path / f"{name}.pt") for name in ("one", "two"))
-    joined = [torch.cat([gradients[name].flatten() for name in one]) for gradients in (one, two)]
+    one, several = (torch.load(tmp_path / f"{name}.pt") for name in ("one", "several"))
+    joined = [torch.cat([gradients[name].flatten() for name in one]) for gradients in (one, several)]
     assert (joined[0] - joined[1]).norm() <= 1e-6 * joined[0].norm()
-    logs = [pd.read_csv(tmp_path / name / "metrics.csv") for name in ("one", "two")]
+    logs = [pd.read_csv(tmp_path / name / "metrics.csv") for name in ("one", "several")]
     pd.testing.assert_frame_equal(*logs, rtol=1e-3)
-    tables = [pd.read_parquet(tmp_path / name / "predictions.parquet") for name in ("one", "two")]
+    tables = [pd.read_parquet(tmp_path / name / "predictions.parquet") for name in ("one", "several")]
     pd.testing.assert_frame_equal(*tables, rtol=1e-3)
     assert not tables[1]["key"].duplicated().any()
 
