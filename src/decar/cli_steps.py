@@ -244,14 +244,23 @@ def figure(name: Annotated[str, typer.Argument(help="Name of the figure.")], pla
 
 
 @app.command(rich_help_panel=PANEL)
+def tables(plan: PlanFile) -> None:
+    """Write every table of a study as CSV, LaTeX and Markdown."""
+    from decar.figures.build import build_tables
+    from decar.planning.plan import load_plan
+
+    build_tables(load_plan(plan))
+
+
+@app.command(rich_help_panel=PANEL)
 def manifest(plan: PlanFile) -> None:
-    """Write figures/manifest.json: the hashes of every figure and of what it was drawn from."""
+    """Write figures/manifest.json: the hashes of every figure and table, and of what it was drawn from."""
     from decar.figures.catalogue import figure_names
     from decar.figures.manifest import write_manifest
     from decar.planning.plan import load_plan
 
     planned = load_plan(plan)
-    write_manifest(planned, figure_names(load_study(Path(planned.study))))
+    write_manifest(planned, [*figure_names(load_study(Path(planned.study))), "tables"])
 
 
 @app.command(rich_help_panel=PANEL)

@@ -136,9 +136,9 @@ def figures(
             table.add_row(name, CATALOGUE[name].title, ", ".join(kinds) or "no")
         console.print(table)
         return
-    problems = check(planned, Store(found.store), names)
+    problems = check(planned, Store(found.store), [*names, "tables"])
     for problem in problems:
         console.print(f"[red]{problem}[/]", soft_wrap=True)
     if problems:
-        raise DecarError(f"{len(problems)} problems with {len(names)} figures", where=folder)
-    console.print(f"{len(names)} figures are what {folder / 'manifest.json'} says, and so is what they were drawn from")
+        raise DecarError(f"{len(problems)} problems with figures and tables", where=folder)
+    console.print(f"{len(names)} figures and the tables are what {folder / 'manifest.json'} says; so are their sources")

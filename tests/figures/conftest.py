@@ -10,6 +10,7 @@ from decar.figures.build import build
 from decar.figures.catalogue import CATALOGUE
 from decar.figures.report import write_report
 from decar.figures.sources import Sources
+from decar.figures.table_catalogue import write_tables
 from tests.figures.study_on_disk import write_study
 
 
@@ -26,5 +27,6 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
     study, sources = write_study(folder)
     for name in CATALOGUE:
         build(name, study, sources, folder / "figures")
+    write_tables(study, sources, folder / "tables")
     write_report(study, sources, folder / "figures", list(CATALOGUE), folder / "report.html")
     return Drawn(study, sources, folder / "figures", folder / "report.html")

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pyscf import gto, scf
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
 from decar.config import Study
 from decar.fields.grid import VoxelGrid
+from decar.figures.records import storage_of
 from decar.figures.sources import Sources
 from decar.interpret.agreement import agreement
 from decar.interpret.attribution import METHODS
@@ -25,6 +27,9 @@ from decar.interpret.voxel_map import write_map
 from decar.models.package import save_package
 from decar.models.published import PublishedNetwork
 from decar.models.task import Task
+from decar.planning.used import UsedRecipes
+from decar.quantum.pyscf_mole import extract_basis
+from decar.quantum.wavefunction import Wavefunction, kept_orbitals
 from decar.record import Place, Record, read_record, write_record
 from decar.stages import digest
 from decar.store import Store
@@ -223,7 +228,15 @@ def _write_records(sources: Sources, store: Store, index: pd.DataFrame, generato
                                  "fitting_basis": "def2-universal-jkfit", "solvent": None}),
             "versions": json.dumps({"decar": "0.1.0", "pyscf": "2.14.0", "python": "3.11.2"}),
         })  # fmt: skip
-    pd.DataFrame(stages).to_parquet(sources.records / "stages.parquet")
+    table = pd.DataFrame(stages)
+    table.to_parquet(sources.records / "stages.parquet")
+    used = UsedRecipes()
+    for recipe in table.loc[table["stage"] == "optimise", "recipe"].iloc[:3]:
+        used.add("optimise", recipe)
+    storage = [
+        {"stage": stage, **storage_of(store, stage, table[table["stage"] == stage], used)} for stage, _ in STAGES
+    ]
+    pd.DataFrame(storage).to_parquet(sources.records / "storage.parquet")
     pd.DataFrame(quality).to_parquet(sources.records / "quality.parquet")
 
 
@@ -247,6 +260,7 @@ def _write_evaluation(sources: Sources, generator: np.random.Generator) -> None:
             for place, row in enumerate(MOLECULES):
                 predictions.append({**common, "fold": place % 3, "key": key_of(row[0]), "subset": "test",
                                     "label": label[place], "probability": probability[place]})  # fmt: skip
+                predictions.append({**predictions[-1], "fold": (place + 1) % 3, "subset": "validation"})
             order = np.argsort(-probability)
             true = np.r_[0, np.cumsum(label[order])] / label.sum()
             false = np.r_[0, np.cumsum(1 - label[order])] / (1 - label).sum()
@@ -343,6 +357,22 @@ def _write_package(study: Study, sources: Sources) -> None:
     save_package(sources.models[0] / "model", network, metadata)
 
 
+def minimal_wavefunction(numbers: np.ndarray, positions: np.ndarray) -> Wavefunction:
+    """Return the Hartree-Fock wavefunction of a closed shell in STO-3G, converged as far as a picture needs."""
+    mole = gto.M(
+        atom=[(int(number), place) for number, place in zip(numbers, positions)], unit="bohr", basis="sto-3g", verbose=0
+    )
+    field = scf.RHF(mole)
+    field.conv_tol = 1e-2
+    energy = field.kernel()
+    kept = kept_orbitals(field.mo_occ, field.mo_energy)
+    return Wavefunction(
+        numbers, numbers.astype(float), positions, extract_basis(mole), field.mo_coeff[:, kept], field.mo_occ[kept],
+        field.mo_energy[kept], None, None, None, 0, 1, float(energy), field.dip_moment(unit="au", verbose=0),
+        {"method": "hf", "basis": "sto-3g"}, {},
+    )  # fmt: skip
+
+
 def write_example(folder: Path, spacing_angstrom: float = 0.45) -> tuple[Place, Place, Place]:
     """Write the geometry, wavefunction and fields records of D-glucose; return their places."""
     molecule = Chem.AddHs(Chem.MolFromSmiles(MOLECULES[0][2]))
@@ -370,8 +400,11 @@ def write_example(folder: Path, spacing_angstrom: float = 0.45) -> tuple[Place, 
         "bonds": bonds,
     }
     write_record(geometry, Record("geometry", "0", metadata, arrays))
-    atoms = {"0/atomic_numbers": numbers, "0/geometry_bohr": positions}
-    write_record(wavefunction, Record("wavefunction", "2", metadata, atoms))
+    state = minimal_wavefunction(numbers, positions)
+    write_record(
+        wavefunction,
+        Record("wavefunction", "2", {**metadata, "conformers": [state.to_metadata()]}, state.to_arrays("0/")),
+    )
     grid = {"origin_bohr": origin.tolist(), "spacing_bohr": spacing, "shape": shape.tolist()}
     write_record(
         fields,

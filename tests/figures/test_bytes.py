@@ -16,25 +16,26 @@ matplotlib.rcParams["font.size"] = 20  # what a user's matplotlibrc may hold mus
 from decar.figures.build import build
 from decar.figures.catalogue import CATALOGUE
 from decar.figures.report import write_report
+from decar.figures.table_catalogue import write_tables
 study, sources = pickle.loads(sys.stdin.buffer.read())
 for name in reversed(CATALOGUE):
     build(name, study, sources, Path("figures"))
+write_tables(study, sources, Path("tables"))
 write_report(study, sources, Path("figures"), list(CATALOGUE), Path("report.html"))
 """
 
 
-def test_every_figure_and_the_report_are_byte_identical_in_two_processes(drawn: Drawn, tmp_path: Path) -> None:
+def test_figures_tables_and_report_are_byte_identical_in_two_processes(drawn: Drawn, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONHASHSEED": "12345", "MPLCONFIGDIR": str(tmp_path / "matplotlib")}
     subprocess.run(
         [sys.executable, "-c", SCRIPT], input=pickle.dumps((drawn.study, drawn.sources)), cwd=tmp_path,
         env=environment, check=True, timeout=300,
     )  # fmt: skip
-    names = sorted(path.name for path in drawn.figures.iterdir())
-    assert names == sorted(path.name for path in (tmp_path / "figures").iterdir())
-    different = [
-        name for name in names if (drawn.figures / name).read_bytes() != (tmp_path / "figures" / name).read_bytes()
-    ]
-    assert different == []
+    for folder in (drawn.figures, drawn.figures.with_name("tables")):
+        names, again = sorted(path.name for path in folder.iterdir()), tmp_path / folder.name
+        assert names == sorted(path.name for path in again.iterdir())
+        different = [name for name in names if (folder / name).read_bytes() != (again / name).read_bytes()]
+        assert different == []
     assert (tmp_path / "report.html").read_bytes() == drawn.page.read_bytes()
 
 

@@ -55,7 +55,7 @@ def test_labels_training_and_figures_never_touch_quantum_chemistry(counts: Count
     for name in downstream:
         touched = {rule: count for rule, count in counts[name]["jobs"].items() if rule in {*STAGES, "shards"}}
         assert touched == {}, name
-    assert counts["a figure's colour"]["jobs"].keys() <= {"all", "figure", "manifest", "report"}
+    assert counts["a figure's colour"]["jobs"].keys() <= {"all", "figure", "tables", "manifest", "report"}
 
 
 def test_an_edited_molecule_is_computed_alone(counts: Counts) -> None:

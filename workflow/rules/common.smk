@@ -4,7 +4,7 @@ from pathlib import Path
 
 from decar.benchmark.parts import benchmark_folder, parts_of, unavailable
 from decar.config_file import load_study
-from decar.figures.catalogue import figure_names
+from decar.figures.catalogue import TABLE_NAMES, figure_names
 from decar.planning.frozen import load_plan
 from decar.training.launch import launch_command, launch_resources
 
@@ -170,6 +170,10 @@ def figure_receipts():
     return [
         f"{FOLDER}/figures/receipts/{name}-{PLAN.figures_hash}.json" for name in FIGURES
     ]
+
+
+def tables_receipt():
+    return f"{FOLDER}/figures/receipts/tables-{PLAN.figures_hash}.json"
 
 
 def report_files():

@@ -6,6 +6,7 @@ rule collect:
         ),
     output:
         f"{PLAN.records}/stages.parquet",
+        f"{PLAN.records}/storage.parquet",
         f"{PLAN.records}/quality.parquet",
     log:
         f"{FOLDER}/logs/collect.log",
@@ -49,9 +50,37 @@ rule figure:
         "decar figure {wildcards.figure} --plan {params.plan:q} > {log:q} 2>&1"
 
 
+rule tables:
+    input:
+        evaluation=ancient(f"{PLAN.evaluation}/metrics.parquet"),
+        records=ancient(f"{PLAN.records}/quality.parquet"),
+        interpretation=ancient(f"{PLAN.interpretation}/kernel_tests.parquet"),
+        attribution=ancient(f"{PLAN.attribution}/kernel_gallery.parquet"),
+    output:
+        tables_receipt(),
+        expand(
+            f"{FOLDER}/tables/{{table}}.{{kind}}",
+            table=TABLE_NAMES,
+            kind=["csv", "tex", "md"],
+        ),
+    log:
+        f"{FOLDER}/logs/tables.log",
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb("tables"),
+        runtime=runtime("tables"),
+    params:
+        plan=PLAN_FILE,
+    shell:
+        "decar tables --plan {params.plan:q} > {log:q} 2>&1"
+
+
 rule manifest:
     input:
         figure_receipts(),
+        tables_receipt(),
     output:
         f"{FOLDER}/figures/manifest.json",
     log:

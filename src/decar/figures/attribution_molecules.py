@@ -10,7 +10,7 @@ from decar.figures.halo import cells, draw_halos, halo_legend
 from decar.figures.molecule_table import label_text
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, read_columns
-from decar.figures.style import BLACK, GREY, PAGE
+from decar.figures.style import BLACK, GREY, PAGE, shortened
 
 COLUMNS, MOST = 4, 16
 CHECKS = ["key", "network", "rotation", "method", "label", "subset", "logit"]
@@ -45,7 +45,7 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:
         axes.set_ylim(170, 0)
         colour = settings.positive_colour if row["label_text"] == settings.positive_name else settings.negative_colour
         name = str(row["name"])
-        axes.text(0, 147, name if len(name) < 25 else name[:24] + "…", fontsize=6.2, fontweight="bold", color=BLACK,
+        axes.text(0, 147, shortened(name, 25), fontsize=6.2, fontweight="bold", color=BLACK,
                   va="center")  # fmt: skip
         axes.text(0, 163, str(row["label_text"]), fontsize=6.2, color=colour, va="center")
         text = f"logit {row['logit']:+.2f}".replace("-", "−")

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from decar.config import FiguresSettings, Study
 from decar.figures.attribution_tables import heavy_atoms
 from decar.figures.halo import diverging, draw_halos, halo_legend
-from decar.figures.render import Floats, Mesh, Window, compose, rasterise, shrink
+from decar.figures.render import Floats, Mesh, compose, rasterise, shrink, window_of
 from decar.figures.save import Drawing
 from decar.figures.scene import isosurface, molecule_mesh, turned, viewing_axes
 from decar.figures.sources import Sources, note
@@ -24,7 +24,7 @@ from decar.figures.structure_and_cloud import (
     example_row,
     read_cloud,
 )  # fmt: skip
-from decar.figures.style import PAGE, SKY, new_figure, panel_letter
+from decar.figures.style import PAGE, SKY, new_figure, panel_letter, shortened
 from decar.interpret.voxel_map import read_map
 from decar.units import ANGSTROM_PER_BOHR
 
@@ -70,7 +70,7 @@ def draw(cloud: Cloud, found: Map, settings: FiguresSettings) -> tuple[Figure, F
     limit = max(map(abs, found.atoms), default=0.0)
     draw_halos(panels[0], cloud.smiles, found.atoms, limit, settings, (240, 230), 36.0)
     panels[0].set_anchor("N")
-    panels[0].set_title(cloud.name if len(cloud.name) < 24 else cloud.name[:23] + "…")
+    panels[0].set_title(shortened(cloud.name, 24))
     panel_letter(panels[0], "a")
     skin = isosurface(cloud.density, cloud.origin, cloud.spacing, settings.isovalue, SKY)
     values = values_at(found, skin.vertices)
@@ -92,10 +92,13 @@ def _draw_surface(axes: Axes, cloud: Cloud, skin: Mesh, rotation: Floats) -> Non
     centre = cloud.positions.mean(axis=0)
     solid = turned(molecule_mesh(cloud.atomic_numbers, cloud.positions, cloud.bonds), rotation, centre)
     skin = turned(skin, rotation, centre)
-    low, high = skin.vertices.min(axis=0) - MARGIN, skin.vertices.max(axis=0) + MARGIN
-    window = Window(low[0], high[0], low[1], high[1], PIXELS * OVERSAMPLING)
+    window = window_of([skin], MARGIN, PIXELS * OVERSAMPLING)
     image = compose(rasterise(solid, window), rasterise(skin, window), opacity=0.72, rim=0.28)
-    axes.imshow(shrink(image, OVERSAMPLING), extent=(low[0], high[0], low[1], high[1]), interpolation="bilinear")
+    axes.imshow(
+        shrink(image, OVERSAMPLING),
+        extent=(window.left, window.right, window.bottom, window.top),
+        interpolation="bilinear",
+    )
     axes.set_xlabel("x′ / Å")
     axes.set_ylabel("y′ / Å")
     axes.spines[["top", "right"]].set_visible(True)

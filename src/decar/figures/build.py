@@ -1,4 +1,4 @@
-"""Build one figure, or the report, of a planned study; a receipt names what it was drawn from."""
+"""Build one figure, the tables or the report of a planned study; a receipt names what it was made from."""
 
 from pathlib import Path
 
@@ -70,6 +70,16 @@ def build_figure(name: str, plan: Plan) -> None:
     with noting() as read:
         written = build(name, study, sources_of(study, plan), Path(plan.folder) / "figures")
     write_receipt(name, plan, written, read)
+
+
+def build_tables(plan: Plan) -> None:
+    """Write every table of a planned study into `<folder>/tables/`, and their receipt."""
+    from decar.figures.table_catalogue import write_tables  # noqa: PLC0415  RDKit is not needed by every figure
+
+    study = load_study(Path(plan.study))
+    with noting() as read:
+        written = write_tables(study, sources_of(study, plan), Path(plan.folder) / "tables")
+    write_receipt("tables", plan, written, read)
 
 
 def build_report(plan: Plan) -> None:

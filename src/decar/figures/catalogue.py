@@ -1,4 +1,4 @@
-"""Every figure of a study: its name, its builder, its caption. Importing this imports no plot library."""
+"""Every figure of a study (name, builder, caption) and every table (name). Importing this imports no plot library."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +36,27 @@ CATALOGUE = {
         "density at the isovalue given, drawn to scale around the atoms, seen along the axis of least extent. The "
         "density is what the network sees.",
     ),
+    "cloud_and_potential": Entry(
+        "From bonds to the outer surface",
+        "cloud_and_potential:build",
+        "The example's electron density at several iso-values, from the bonds outwards (the atoms are drawn "
+        "inside), and, on the outermost surface, the electrostatic potential: red attracts a positive charge, blue "
+        "repels it. All panels are to one scale.",
+    ),
+    "field_gallery": Entry(
+        "Fields",
+        "field_gallery:build",
+        "Every field of the registry on the example, rendered from its wavefunction on the plane of the nuclei's "
+        "largest spread; dots are nuclei within 0.6 Å of the plane. Fields of either sign have a scale symmetric "
+        "about zero, which ends at the 96 % quantile of the slice, as nuclei would take all of it. Of vectors the "
+        "length is in colour and the direction in the plane in arrows.",
+    ),
+    "data_flow": Entry(
+        "Data flow",
+        "data_flow:build",
+        "The stages of the study with what each made, and the store in which records lie under the hash of what "
+        "made them: how many, how large, and how many of them other studies use, too.",
+    ),
     "molecules": Entry(
         "Molecules",
         "molecules:build",
@@ -47,6 +68,14 @@ CATALOGUE = {
         "pipeline:build",
         "(a) Rows of the table and molecules after each stage, with the reasons of those that were left out. (b) Wall "
         "time of each molecule at each stage; the line is the median.",
+    ),
+    "campaign": Entry(
+        "The campaign in numbers",
+        "campaign:build",
+        "(a) Distribution of the sizes of the molecules. (b) Wall time of a wavefunction against its basis "
+        "functions, with the power law of least squares in logarithms. (c) Molecules that were left out, by reason "
+        "and stage. (d) Wall time of each stage, over all molecules. (e) Bytes of the study's records, and their "
+        "number.",
     ),
     "network": Entry(
         "The network",
@@ -67,11 +96,25 @@ CATALOGUE = {
         "controls (dashed) and baselines (dotted) on the same folds. The legend gives AUROC with its "
         "bootstrap interval over molecules.",
     ),
+    "calibration": Entry(
+        "Calibration",
+        "calibration:build",
+        "Share of positive molecules against predicted probability, in ten equal bins of the test folds, and "
+        "molecules in each bin; Brier score and expected calibration error (ECE) above. Scaled (squares): Platt's "
+        "line, fitted on the validation molecules of each fold; it is drawn where every fold has five of each class.",
+    ),
     "performance": Entry(
         "Performance",
         "performance:build",
-        "All metrics with bootstrap intervals over molecules, on the test folds. Intervals that overlap do not "
-        "separate two models; the dotted line is chance.",
+        "All metrics of all models on every split, with bootstrap intervals over the molecules of the test folds. "
+        "Intervals that overlap do not separate two models; the dotted line is chance.",
+    ),
+    "ablations": Entry(
+        "Ablations",
+        "ablations:build",
+        "AUROC of each other model less that of the explained network on the same test molecules, with DeLong's 95 "
+        "% interval and p. Inside the grey band no difference can be shown with this many molecules (power 0.8 at "
+        "the 5 % level). The interval is over molecules, not over trainings.",
     ),
     "confusion_matrix": Entry(
         "Confusion matrices",
@@ -147,6 +190,13 @@ CATALOGUE = {
         "one of the class that δ points to.",
     ),
 }
+
+
+# In the order of a paper; built by decar.figures.table_catalogue.
+TABLE_NAMES = (
+    "molecules", "performance", "ablations", "calibration", "training", "groups", "agreement", "kernels", "campaign",
+    "failures",
+)  # fmt: skip
 
 
 def figure_names(study: Study) -> list[str]:

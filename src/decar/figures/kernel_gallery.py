@@ -12,7 +12,7 @@ from decar.figures.halo import cells, draw_halos, halo_legend
 from decar.figures.molecule_table import label_text
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, read_columns
-from decar.figures.style import BLACK, GREY, PAGE
+from decar.figures.style import BLACK, GREY, PAGE, shortened
 
 COLUMNS = ["kernel", "effect_size", "rank", "key", "label", "correlation", "atom", "contribution"]
 
@@ -45,7 +45,7 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:
             draw_halos(axes, str(first["smiles"]), values, limit, settings, (210, 110), 19.0)
             axes.set_ylim(140, 0)
             name = str(first["name"])
-            axes.text(0, 120, name if len(name) < 24 else name[:23] + "…", fontsize=5.8, fontweight="bold",
+            axes.text(0, 120, shortened(name, 24), fontsize=5.8, fontweight="bold",
                       color=BLACK, va="center")  # fmt: skip
             is_positive = first["label_text"] == settings.positive_name
             colour = settings.positive_colour if is_positive else settings.negative_colour

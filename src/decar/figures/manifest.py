@@ -107,6 +107,6 @@ def _wrong_records(records: list[tuple[Any, ...]], store: Store, table: Path) ->
 
 def _leftovers(figures: dict[str, Any], folder: Path) -> Iterator[str]:
     known = {folder / file for about in figures.values() for file in about["files"]}
-    for path in sorted((folder / "figures").glob("*.*")):
+    for path in sorted([*(folder / "figures").glob("*.*"), *(folder / "tables").glob("*.*")]):
         if path not in known and path.name != "manifest.json" and not path.name.startswith("."):
             yield f"{path}: stale, no figure of these settings; delete it"

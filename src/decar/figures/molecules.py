@@ -12,7 +12,7 @@ from decar.figures.molecule_table import QUALITY, label_text, model_columns, mol
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources
 from decar.figures.structure import draw_structure
-from decar.figures.style import BLACK, GREY, PAGE, new_figure, readable
+from decar.figures.style import BLACK, GREY, PAGE, new_figure, readable, shortened
 
 COLUMNS, MOST = 5, 60
 COLUMNS_OF_TABLE = ["row", "id", "name", "smiles", "label", "status", "stage", "reason", *QUALITY]
@@ -49,7 +49,7 @@ def _cell(axes: Axes, row: dict[str, object], models: list[str], settings: Figur
     name = str(row["name"]) if isinstance(row["name"], str) and row["name"] else str(row["id"])
     left: dict[str, Any] = {"ha": "left", "va": "center", "fontsize": 6.0}
     right = {**left, "ha": "right"}
-    axes.text(0, 145, _short(name, 26 - len(str(row["label_text"]))), fontweight="bold", color=BLACK, **left)
+    axes.text(0, 145, shortened(name, 26 - len(str(row["label_text"]))), fontweight="bold", color=BLACK, **left)
     axes.text(220, 145, str(row["label_text"]), color=colour, **right)
     if row["status"] != "ok":
         axes.text(0, 163, f"{row['status']}: {readable(str(row['reason'] or ''))}", color=GREY, **left)
@@ -59,10 +59,6 @@ def _cell(axes: Axes, row: dict[str, object], models: list[str], settings: Figur
     axes.text(0, 181, f"gap {_number(row['gap_ev'], '.2f')} eV", color=BLACK, **left)
     if models:
         axes.text(220, 181, f"p {_number(row[models[0]], '.2f')}", color=BLACK, **right)
-
-
-def _short(name: str, most: int) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _number(value: object, form: str) -> str:

@@ -3,7 +3,6 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from decar.config import FiguresSettings, Study
 from decar.figures.save import Drawing
@@ -13,10 +12,10 @@ from decar.figures.style import (
     GREY,
     MARKER_OF_ROLE,
     PAGE,
+    PALE,
     ROLES,
     colours,
     new_figure,
-    panel_letter,
     readable,
 )
 
@@ -38,53 +37,55 @@ def in_order(table: pd.DataFrame) -> list[str]:
 
 
 def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:  # noqa: ARG001
-    """Draw a panel a metric: points with intervals, the split told by the fill, chance as a line."""
-    models, schemes = in_order(table), sorted(table["scheme"].unique())
-    figure = new_figure(PAGE, 2 * (0.5 + len(models) * max(0.3, 0.16 * len(schemes))) + 0.3)
-    grid = figure.subplots(2, 3, sharey=True)
-    for letter, axes, metric in zip("abcdef", grid.ravel(), METRICS):
-        _panel(axes, table[table["metric"] == metric], models, schemes)
-        axes.set_title(readable(metric) if readable(metric).isupper() else readable(metric).capitalize())
+    """Draw a column a metric and a block of rows a split, a row a model: points with intervals, chance as a line."""
+    rows = [(scheme, model) for scheme in sorted(table["scheme"].unique()) for model in [None, *in_order(table)]]
+    figure = new_figure(PAGE, 0.165 * len(rows) + 0.75)
+    panels = figure.subplots(1, len(METRICS), sharey=True)
+    role = table.groupby("model")["role"].first()
+    count = table.groupby("scheme")["n"].max()
+    for letter, axes, metric in zip("abcdef", panels, METRICS):
+        _panel(axes, table[table["metric"] == metric], rows, role)
+        name = readable(metric) if readable(metric).isupper() else readable(metric).capitalize()
+        axes.set_title(name.replace(" ", "\n"), fontsize=7)
         axes.set_xlim(-1.05 if metric == "mcc" else -0.03, 1.03)
+        axes.set_xticks([-1, 0, 1] if metric == "mcc" else [0, 0.5, 1])
         if metric in CHANCE:
             axes.axvline(CHANCE[metric], color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
-        panel_letter(axes, letter)
-    role = table.groupby("model")["role"].first()
-    names = [readable(name) + ("" if role[name] == "model" else f"\n({role[name]})") for name in models]
-    for axes in grid[:, 0]:
-        axes.set_yticks(range(len(models)), names)
-        axes.set_ylim(len(models) - 0.5, -0.5)
-    for axes in grid[-1]:
-        axes.set_xlabel("value (no unit)")
-    figure.legend(handles=_handles(table, schemes), loc="outside lower center", ncols=len(schemes) + 1)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.annotate(letter, (0, 1), (-11, 6), xycoords="axes fraction", textcoords="offset points", fontsize=9,
+                      fontweight="bold")  # fmt: skip
+    names = [f"{scheme} split, n = {int(count[scheme])}" if model is None else _named(model, role[model])
+             for scheme, model in rows]  # fmt: skip
+    labels = panels[0].set_yticks(range(len(rows)), names)
+    for tick, (_, model) in zip(labels, rows):
+        tick.label1.set_fontweight("bold" if model is None else "normal")
+    panels[0].set_ylim(len(rows) - 0.4, -0.6)
+    figure.supxlabel("value (no unit); dotted: chance; n: molecules", fontsize=7, color=BLACK)
     return figure
 
 
-def _panel(axes: Axes, table: pd.DataFrame, models: list[str], schemes: list[str]) -> None:
-    colour = colours(models)
-    for place, model in enumerate(models):
-        for number, scheme in enumerate(schemes):
-            found = table[(table["model"] == model) & (table["scheme"] == scheme)]
-            if found.empty or pd.isna(found.iloc[0]["value"]):
-                continue
-            row = found.iloc[0]
-            y = place + 0.26 * (number - (len(schemes) - 1) / 2)
-            axes.plot([row["low"], row["high"]], [y, y], color=colour[model], linewidth=1.1)
-            axes.plot(
-                row["value"], y, MARKER_OF_ROLE.get(str(row["role"]), "o"), color=colour[model],
-                markerfacecolor=colour[model] if number == 0 else "white", markeredgewidth=0.9,
-            )  # fmt: skip
+def _named(model: str, role: str) -> str:
+    return readable(model) + ("" if role == "model" or role in readable(model) else f" ({role})")
+
+
+def _panel(axes: Axes, table: pd.DataFrame, rows: list[tuple[str, str | None]], role: pd.Series) -> None:
+    colour = colours([model for model in dict.fromkeys(model for _, model in rows) if model is not None])
+    found = {(row["scheme"], row["model"]): row for row in table.to_dict("records")}
+    for place, (scheme, model) in enumerate(rows):
+        if model is None:
+            if place:
+                axes.axhline(place - 0.5, color=PALE, linewidth=0.6)
+            continue
+        row = found.get((scheme, model))
+        if row is None or pd.isna(row["value"]):
+            axes.text(
+                0.02, place, "undefined", fontsize=6, color=GREY, va="center", transform=axes.get_yaxis_transform()
+            )
+            continue
+        axes.plot([row["low"], row["high"]], [place, place], color=colour[model], linewidth=1.1)
+        axes.plot(row["value"], place, MARKER_OF_ROLE.get(str(role[model]), "o"), color=colour[model], markersize=3.6)
     axes.grid(axis="x")
-
-
-def _handles(table: pd.DataFrame, schemes: list[str]) -> list[Line2D]:
-    handles = []
-    for number, scheme in enumerate(schemes):
-        count = int(table.loc[table["scheme"] == scheme, "n"].max())
-        fill = BLACK if number == 0 else "white"
-        text = f"{scheme} split (n = {count} molecules)"
-        handles.append(Line2D([], [], marker="o", linestyle="", color=BLACK, markerfacecolor=fill, label=text))
-    return [*handles, Line2D([], [], color=GREY, linewidth=0.6, linestyle=(0, (1, 2)), label="chance")]
 
 
 def small_set_note(table: pd.DataFrame) -> str | None:

@@ -1,6 +1,7 @@
 """Collect what the report tells of records: times and outcomes of every stage, quality figures of every molecule."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ import pyarrow as pa
 
 from decar.config import Study
 from decar.planning.plan import Plan
-from decar.receipt import read_receipts, table_writer
+from decar.planning.used import UsedRecipes, receipts_of, study_folders, use_of_receipts
+from decar.receipt import read_receipts, table_writer, write_table
 from decar.record import Record, read_header
 from decar.stages import MOLECULE_STAGES
 from decar.store import Store
 from decar.units import DEBYE_PER_E_BOHR, EV_PER_HARTREE
 
+STORAGE_COLUMNS = ["stage", "num_records", "num_bytes", "num_shared"]
 TEXT, WHOLE, REAL = pa.string(), pa.int64(), pa.float64()
 STAGES = pa.schema([
     ("key", TEXT), ("stage", TEXT), ("status", TEXT), ("reason", TEXT), ("wall_seconds", REAL), ("recipe", TEXT),
@@ -29,16 +32,23 @@ QUALITY = pa.schema([
 
 
 def collect_records(study: Study, plan: Plan, output: Path) -> None:
-    """Write `stages.parquet` (a row a molecule and stage that was attempted) and `quality.parquet` into `output`.
+    """Write `stages.parquet` (a row a molecule and stage that was attempted), `storage.parquet` (a row a stage) and
+    `quality.parquet` (a row a molecule) into `output`.
 
     Sorted by stage and key, as batches are: one batch at a time is in memory.
     """
     store = Store(study.store)
     batches = list(_receipts_of_batches(plan))
+    used, storage = used_by_others(study), []
     with table_writer(output / "stages.parquet", STAGES) as add:
         for stage in MOLECULE_STAGES:
+            row: Counter[str] = Counter()
             for paths in batches:
-                add(attempted(stage, read_receipts([paths[stage]])))
+                table = attempted(stage, read_receipts([paths[stage]]))
+                add(table)
+                row.update(storage_of(store, stage, table, used))
+            storage.append({"stage": stage, **row})
+    write_table(output / "storage.parquet", pd.DataFrame(storage, columns=STORAGE_COLUMNS))
     with table_writer(output / "quality.parquet", QUALITY) as add:
         for paths in batches:
             receipts = {stage: read_receipts([path]) for stage, path in paths.items()}
@@ -63,6 +73,33 @@ def attempted(stage: str, receipt: pd.DataFrame) -> pd.DataFrame:
     rows = receipt[(receipt["status"] == "ok") | (receipt["stage"] == stage)]
     table: pd.DataFrame = rows.assign(stage=stage)[STAGES.names]
     return table
+
+
+def used_by_others(study: Study) -> UsedRecipes:
+    """Return what the receipts of the other studies below `results` name."""
+    used = UsedRecipes()
+    for folder in study_folders(study.results):
+        if folder.resolve() != study.folder.resolve():
+            for stage in MOLECULE_STAGES:
+                use_of_receipts(used, receipts_of(folder, stage), stage)
+    return used
+
+
+def storage_of(store: Store, stage: str, table: pd.DataFrame, used: UsedRecipes) -> dict[str, int]:
+    """Return number of records (failures are records), bytes on disk, and how many other studies use, too.
+
+    A pack's bytes are those of its records in equal parts.
+    """
+    size, of_record = 0.0, {}
+    for key, recipe in zip(table["key"], table["recipe"]):
+        place = store.find(stage, key, recipe)
+        if place is None:
+            continue
+        if place.file not in of_record:
+            of_record[place.file] = place.file.stat().st_size / len(store.places_in(place.file))
+        size += of_record[place.file]
+    shared = sum(used.has(stage, recipe) for recipe in table["recipe"])
+    return {"num_records": len(table), "num_bytes": round(size), "num_shared": shared}
 
 
 def quality_table(store: Store, receipts: dict[str, pd.DataFrame]) -> pd.DataFrame:

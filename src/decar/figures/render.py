@@ -46,6 +46,13 @@ class Window:
         )
 
 
+def window_of(meshes: list[Mesh], margin: float, pixels_per_angstrom: float) -> Window:
+    """Return the window that shows these meshes, in the viewer's frame, with free space around them [angstrom]."""
+    low = np.min([mesh.vertices.min(axis=0) for mesh in meshes], axis=0) - margin
+    high = np.max([mesh.vertices.max(axis=0) for mesh in meshes], axis=0) + margin
+    return Window(float(low[0]), float(high[0]), float(low[1]), float(high[1]), pixels_per_angstrom)
+
+
 @dataclass(frozen=True)
 class Layer:
     """What the viewer sees of one mesh in each pixel; depth is -inf where there is nothing."""

@@ -20,11 +20,10 @@ BALL = {1: 0.22}  # radius of an atom [angstrom]
 DEFAULT_BALL, STICK = 0.32, 0.10
 
 
-def viewing_axes(positions: NDArray[Any]) -> Floats:
-    """Return the rotation (3, 3) that turns the molecule's broad side to the viewer: rows are the viewer's x, y, z.
+def principal_axes(positions: NDArray[Any]) -> Floats:
+    """Return the rotation (3, 3) whose rows are the principal axes of the positions, in order of falling spread.
 
-    Rows are the principal axes of the positions in order of falling spread. Their signs are fixed by the third moment
-    along x and y, and z = x cross y, so that the handedness of the molecule is kept.
+    Their signs are fixed by the third moment along x and y, and z = x cross y, so that the handedness is kept.
     """
     centred = positions - positions.mean(axis=0)
     axes = np.linalg.svd(np.vstack([centred, 1e-9 * np.eye(3)]), full_matrices=False)[2]
@@ -34,9 +33,14 @@ def viewing_axes(positions: NDArray[Any]) -> Floats:
         if (skew if abs(skew) > 1e-6 else largest) < 0:
             axes[row] = -axes[row]
     axes[2] = np.cross(axes[0], axes[1])
+    return np.asarray(axes, dtype=np.float64)
+
+
+def viewing_axes(positions: NDArray[Any]) -> Floats:
+    """Return the rotation (3, 3) that turns the molecule's broad side to the viewer: rows are the viewer's x, y, z."""
     tilt = np.deg2rad(18.0)  # a slight turn about x shows depth
     turn = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])
-    return np.asarray(turn @ axes, dtype=np.float64)
+    return np.asarray(turn @ principal_axes(positions), dtype=np.float64)
 
 
 def ball(centre: NDArray[Any], radius: float, colour: str, steps: int = 12) -> Mesh:

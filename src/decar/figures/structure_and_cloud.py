@@ -12,7 +12,7 @@ from rdkit.Chem import GetPeriodicTable
 
 from decar.config import FiguresSettings, Study
 from decar.errors import DataFormatError
-from decar.figures.render import Floats, Mesh, Window, compose, rasterise, shrink
+from decar.figures.render import Floats, Mesh, compose, rasterise, shrink, window_of
 from decar.figures.save import Drawing
 from decar.figures.scene import element_colour, enclosed_volume, isosurface, molecule_mesh, turned, viewing_axes
 from decar.figures.sources import Sources, noted_record, read_columns
@@ -95,11 +95,9 @@ def _draw_cloud(axes: Axes, cloud: Cloud, skin: Mesh) -> None:
     centre = cloud.positions.mean(axis=0)
     solid = turned(molecule_mesh(cloud.atomic_numbers, cloud.positions, cloud.bonds), rotation, centre)
     skin = turned(skin, rotation, centre)
-    low = np.minimum(skin.vertices.min(axis=0), solid.vertices.min(axis=0)) - MARGIN
-    high = np.maximum(skin.vertices.max(axis=0), solid.vertices.max(axis=0)) + MARGIN
-    window = Window(low[0], high[0], low[1], high[1], PIXELS * OVERSAMPLING)
+    window = window_of([skin, solid], MARGIN, PIXELS * OVERSAMPLING)
     image = shrink(compose(rasterise(solid, window), rasterise(skin, window)), OVERSAMPLING)
-    axes.imshow(image, extent=(low[0], high[0], low[1], high[1]), interpolation="bilinear")
+    axes.imshow(image, extent=(window.left, window.right, window.bottom, window.top), interpolation="bilinear")
     axes.set_xlabel("x′ / Å")
     axes.set_ylabel("y′ / Å")
     axes.spines[["top", "right"]].set_visible(True)

@@ -96,3 +96,8 @@ def readable(name: str) -> str:
     """Return a name of a table as words: `balanced_accuracy` -> `balanced accuracy`; acronyms in capitals."""
     special = {"auroc": "AUROC", "mcc": "MCC", "lightgbm_ecfp4": "LightGBM on ECFP4", "atom_counts": "atom counts"}
     return special.get(name, name.replace("_", " ").replace("smiles", "SMILES"))
+
+
+def shortened(name: str, most: int) -> str:
+    """Return a name of at most `most` characters, the last one an ellipsis where it was cut."""
+    return name if len(name) <= most else name[: most - 1] + "…"
