@@ -74,7 +74,7 @@ def make_study(folder: Path) -> Study:
         },
         "interpret": {"model": "electron_cloud"},
         "figures": {"example": "glucose", "positive_name": "sweet", "negative_name": "not sweet",
-                    "formats": ["svg", "png", "pdf"], "dots_per_inch": 150},
+                    "formats": ["svg", "png", "pdf"], "dots_per_inch": 100},
     })  # fmt: skip
 
 
@@ -373,7 +373,7 @@ def minimal_wavefunction(numbers: np.ndarray, positions: np.ndarray) -> Wavefunc
     )  # fmt: skip
 
 
-def write_example(folder: Path, spacing_angstrom: float = 0.45) -> tuple[Place, Place, Place]:
+def write_example(folder: Path, spacing_angstrom: float = 0.55) -> tuple[Place, Place, Place]:
     """Write the geometry, wavefunction and fields records of D-glucose; return their places."""
     molecule = Chem.AddHs(Chem.MolFromSmiles(MOLECULES[0][2]))
     AllChem.EmbedMolecule(molecule, randomSeed=3)

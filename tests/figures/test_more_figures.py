@@ -7,6 +7,7 @@ import pytest
 from decar.fields.exact_potential import exact_potential
 from decar.fields.registry import FIELDS
 from decar.figures import ablations, calibration, campaign, cloud_and_potential, data_flow, structure_and_cloud
+from decar.figures.scene import isosurface
 from decar.quantum.wavefunction import Wavefunction
 from decar.record import read_record
 from decar.units import BOHR_PER_ANGSTROM
@@ -80,9 +81,11 @@ def test_the_potential_is_that_of_the_wavefunction_on_the_surface(drawn: Drawn) 
     assert drawn.sources.example_wavefunction is not None
     record = read_record(drawn.sources.example_wavefunction)
     wavefunction = Wavefunction.from_record(record.arrays, record.metadata["conformers"][0], "0/")
-    points = cloud.positions.mean(axis=0) + np.array([[4.5, 0.3, 0.2], [0.4, 4.6, 0.0], [0.0, 0.3, -4.4]])
-    found = cloud_and_potential.potential_on(cloud, wavefunction, points)
-    np.testing.assert_allclose(found, exact_potential(wavefunction, points * BOHR_PER_ANGSTROM), atol=2e-3)
+    surface = isosurface(cloud.density, cloud.origin, cloud.spacing, drawn.study.figures.isovalue, "#FFFFFF")
+    found = cloud_and_potential.potential_on(wavefunction, surface.vertices)
+    chosen = np.random.default_rng(0).choice(len(found), 40, replace=False)
+    exact = exact_potential(wavefunction, surface.vertices[chosen] * BOHR_PER_ANGSTROM)
+    np.testing.assert_allclose(found[chosen], exact, atol=1.5e-3)
     volumes = pd.read_csv(drawn.figures / "cloud_and_potential.csv")
     enclosed = volumes[volumes["what"] == "enclosed_volume_angstrom3"].sort_values("isovalue_e_per_bohr3")["value"]
     assert (np.diff(enclosed) < 0).all()

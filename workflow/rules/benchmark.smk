@@ -24,11 +24,15 @@ rule benchmark:
         benchmark_parts(),
     output:
         f"{BENCHMARK}/benchmark.md",
-        report(
-            [f"{BENCHMARK}/benchmark_figure.{kind}" for kind in PLAN.formats],
-            caption="../report/figure.rst",
-            category="Figures",
-        ),
+        [
+            report(
+                f"{BENCHMARK}/benchmark_figure.{kind}",
+                caption="../report/benchmark.rst",
+                category="Figures",
+                labels={"figure": "benchmark", "format": kind},
+            )
+            for kind in PLAN.formats
+        ],
     log:
         f"{FOLDER}/logs/benchmark.log",
     conda:

@@ -31,11 +31,15 @@ rule figure:
     output:
         f"{FOLDER}/figures/receipts/{{figure}}-{PLAN.figures_hash}.json",
         f"{FOLDER}/figures/{{figure}}.csv",
-        report(
-            [f"{FOLDER}/figures/{{figure}}.{kind}" for kind in PLAN.formats],
-            caption="../report/figure.rst",
-            category="Figures",
-        ),
+        [
+            report(
+                f"{FOLDER}/figures/{{figure}}.{kind}",
+                caption="../report/figure.rst",
+                category="Figures",
+                labels={"figure": "{figure}", "format": kind},
+            )
+            for kind in PLAN.formats
+        ],
     log:
         f"{FOLDER}/logs/figures/{{figure}}.log",
     conda:
