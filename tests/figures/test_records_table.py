@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from decar.figures.records import attempted, quality_table
+from decar.figures.records import attempted, quality_table, storage_of
+from decar.planning.used import UsedRecipes
 from decar.receipt import COLUMNS
 from decar.record import Record
+from decar.stages import digest
 from decar.store import Store
 
 LEVEL = {"method": "hf", "basis": "sto-3g"}
@@ -80,3 +82,19 @@ def test_quality_is_that_of_the_lowest_conformer_in_common_units(
     assert row["wall_seconds"] == 13.0
     assert json.loads(row["level"]) == LEVEL
     assert json.loads(row["versions"]) == {"pyscf": "2.14.0"}
+
+
+def test_storage_counts_bytes_of_loose_and_packed_records_and_what_others_use(tmp_path: Path) -> None:
+    store, used = Store(tmp_path), UsedRecipes()
+    recipes = [digest(name) for name in "abc"]
+    for recipe in recipes:
+        store.save("wavefunction", Record("wavefunction", recipe, {"key": recipe}))
+    table = pd.DataFrame({"key": recipes, "recipe": recipes})
+    used.add("wavefunction", recipes[1])
+    found = storage_of(store, "wavefunction", table, used)
+    assert found["num_bytes"] == sum(store.path("wavefunction", recipe).stat().st_size for recipe in recipes)
+    assert (found["num_records"], found["num_shared"]) == (3, 1)
+    store.pack("wavefunction", [(recipe, recipe) for recipe in recipes])
+    packs = store.files("wavefunction")
+    packed = storage_of(store, "wavefunction", table, used)
+    assert packed["num_bytes"] == pytest.approx(sum(path.stat().st_size for path in packs), abs=1)
