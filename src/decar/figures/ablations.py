@@ -83,6 +83,7 @@ def _panel(axes: Axes, table: pd.DataFrame, models: list[str]) -> None:
             axes.annotate(f"p = {row['p']:.2g}", (1, place), (-1, 2), xycoords=("axes fraction", "data"),
                           textcoords="offset points", fontsize=6, ha="right", va="bottom", color=GREY)  # fmt: skip
     reach = np.nanmax(np.abs(table[["low", "high", "smallest_shown", "difference"]].to_numpy(np.float64)))
+    reach = float(reach) or 0.1  # two models of the same order have no difference to scale by
     axes.set_xlim(-1.1 * reach, 1.5 * reach)
     axes.grid(axis="x", color=PALE)
 
