@@ -45,12 +45,12 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:
             draw_halos(axes, str(first["smiles"]), values, limit, settings, (210, 110), 19.0)
             axes.set_ylim(140, 0)
             name = str(first["name"])
-            axes.text(0, 120, shortened(name, 24), fontsize=5.8, fontweight="bold",
+            axes.text(0, 120, shortened(name, 24), fontsize=6, fontweight="bold",
                       color=BLACK, va="center")  # fmt: skip
             is_positive = first["label_text"] == settings.positive_name
             colour = settings.positive_colour if is_positive else settings.negative_colour
-            axes.text(0, 134, str(first["label_text"]), fontsize=5.8, color=colour, va="center")
-            axes.text(210, 134, f"r = {first['correlation']:.2f}", fontsize=5.8, color=GREY, va="center", ha="right")
+            axes.text(0, 134, str(first["label_text"]), fontsize=6, color=colour, va="center")
+            axes.text(210, 134, f"r = {first['correlation']:.2f}", fontsize=6, color=GREY, va="center", ha="right")
     halo_legend(figure, bar, limit, "share of r from the atom’s cell and its hydrogens", settings)
     return figure
 

@@ -49,7 +49,7 @@ def _cell(axes: Axes, row: dict[str, object], models: list[str], settings: Figur
     name = str(row["name"]) if isinstance(row["name"], str) and row["name"] else str(row["id"])
     left: dict[str, Any] = {"ha": "left", "va": "center", "fontsize": 6.0}
     right = {**left, "ha": "right"}
-    axes.text(0, 145, shortened(name, 26 - len(str(row["label_text"]))), fontweight="bold", color=BLACK, **left)
+    axes.text(0, 145, shortened(name, 24 - len(str(row["label_text"]))), fontweight="bold", color=BLACK, **left)
     axes.text(220, 145, str(row["label_text"]), color=colour, **right)
     if row["status"] != "ok":
         axes.text(0, 163, f"{row['status']}: {readable(str(row['reason'] or ''))}", color=GREY, **left)
