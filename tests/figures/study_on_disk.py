@@ -373,7 +373,7 @@ def minimal_wavefunction(numbers: np.ndarray, positions: np.ndarray) -> Wavefunc
     )  # fmt: skip
 
 
-def write_example(folder: Path, spacing_angstrom: float = 0.55) -> tuple[Place, Place, Place]:
+def write_example(folder: Path, spacing_angstrom: float = 0.45) -> tuple[Place, Place, Place]:
     """Write the geometry, wavefunction and fields records of D-glucose; return their places."""
     molecule = Chem.AddHs(Chem.MolFromSmiles(MOLECULES[0][2]))
     AllChem.EmbedMolecule(molecule, randomSeed=3)
