@@ -74,7 +74,7 @@ def _panel(axes: Axes, table: pd.DataFrame, models: list[str]) -> None:
         if model not in table.index:
             continue
         row = table.loc[model]
-        shown = float(row["smallest_shown"])
+        shown = float(str(row["smallest_shown"]))
         if np.isfinite(shown):
             axes.barh(place, 2 * shown, 0.7, left=-shown, color=PALE, zorder=0)
         axes.plot([row["low"], row["high"]], [place, place], color=colour[model], linewidth=1.1)

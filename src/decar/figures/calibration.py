@@ -107,7 +107,7 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:
             below.set_xlabel("predicted probability")
             below.tick_params(labelbottom=True)
     handles = [
-        Line2D([], [], color=colour, marker=marker, linestyle=style, label=form)
+        Line2D([], [], color=colour, marker=marker, linestyle=style, label=form)  # type: ignore[arg-type]
         for form, (colour, marker, style) in LOOK.items() if form in set(table["form"])
     ]  # fmt: skip
     handles.append(Line2D([], [], color=GREY, linewidth=0.6, linestyle=(0, (1, 2)), label="calibrated"))

@@ -1,5 +1,7 @@
 """The campaign in numbers: how large the molecules are, what each cost, why some failed, what lies in the store."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -47,7 +49,8 @@ def tabulate(sources: Sources) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame
 def draw(molecules: pd.DataFrame, failures: pd.DataFrame, stages: pd.DataFrame, settings: FiguresSettings) -> Figure:  # noqa: ARG001
     """Draw sizes (a), cost against size (b), failures (c), and time and storage of the stages (d, e)."""
     figure = new_figure(PAGE, 4.1)
-    above, below = figure.subfigures(2, 1, height_ratios=(1.15, 1))
+    halves: Any = figure.subfigures(2, 1, height_ratios=(1.15, 1))
+    above, below = halves
     sizes, cost = above.subplots(1, 2)
     lost, time, space = below.subplots(1, 3, width_ratios=(1.0, 0.9, 0.9))
     _sizes(sizes, molecules)

@@ -112,7 +112,7 @@ def _panel(figure: Figure, axes: Axes, bar: Axes, field: Field, values: Floats, 
     ticks.set_ticks([low, 0, high] if low < 0 else [0, high / 2, high])
     ticks.ax.set_xticklabels([f"{tick:.2g}".replace("-", "−") for tick in ticks.get_ticks()])
     ticks.ax.tick_params(labelsize=6, length=1.5, pad=1)
-    ticks.outline.set_linewidth(0.4)  # type: ignore[operator]
+    ticks.outline.set_linewidth(0.4)
 
 
 def _ruler(axes: Axes, found: Slice) -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from decar.config import Study
@@ -37,7 +39,7 @@ def molecules(study: Study, sources: Sources) -> Table:
     return Table("Molecules: quality figures, and the probability predicted while in the test fold.", columns, rows)
 
 
-def _outcome(row: dict[str, object]) -> str:
+def _outcome(row: dict[Any, Any]) -> str:
     if row["status"] != "failed":
         return str(row["status"])
     return f"{readable(str(row['reason']))} ({row['stage']})"
@@ -118,7 +120,7 @@ def agreement(study: Study, sources: Sources) -> Table:
     """Return how far attributions agree: median and quartiles of the rank correlation."""
     del study
     table = read_columns(sources.attribution / "agreement.parquet", AGREEMENT)
-    found = table.groupby(["method", "kind"])["spearman"].quantile([0.25, 0.5, 0.75]).unstack()
+    found = table.groupby(["method", "kind"])["spearman"].quantile(np.array([0.25, 0.5, 0.75])).unstack()
     rows = found.set_axis(["low", "median", "high"], axis=1).reset_index()
     rows["compared"] = table.groupby(["method", "kind"])["spearman"].count().to_numpy()
     rows = rows.assign(method=rows["method"].map(method_name), kind=rows["kind"].map(KINDS).fillna(rows["kind"]))
