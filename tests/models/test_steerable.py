@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from decar.config import ModelSettings
 from decar.dataset.normalise import compress
+from decar.errors import ConfigError
 from decar.fields.batch_rendering import centred_grid
 from decar.fields.promolecular import promolecular_density
 from decar.models.build import build_network
@@ -113,3 +114,10 @@ def test_a_larger_box_of_vacuum_changes_nothing() -> None:
     net = network()
     near, far = (predict(net, cloud(L_ALANINE, box=box)) for box in (40, 48))
     assert float((near - far).abs().max() / near.abs().max()) < 1e-3
+
+
+def test_a_vector_field_is_refused() -> None:
+    """Its components would be taken for scalars, and the prediction would change with every rotation."""
+    settings = ModelSettings(architecture="steerable", fields=("electric_field",))
+    with pytest.raises(ConfigError, match="fields of one channel"):
+        build_network(settings, SPACING, 3)

@@ -43,6 +43,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from decar.config import ModelSettings
+from decar.errors import ConfigError
 from decar.models.network import Network, count_parameters, describe_part
 
 FIRST_WIDTH = 1.5  # s of the first layer, in voxels
@@ -53,7 +54,7 @@ VOLUME_BOHR3 = 1000.0  # of a molecule of ten heavy atoms, about
 
 Kind = tuple[int, int]  # degree, and parity: 1 for tensors, -1 for pseudotensors, whose sign a mirror changes besides
 Multiplicities = dict[Kind, int]  # how many tensors of each kind
-SCALAR, PSEUDOSCALAR = (0, 1), (0, -1)
+SCALAR: Kind = (0, 1)
 
 
 def gaussian_filter(taps: int, width: float) -> Tensor:
@@ -134,7 +135,9 @@ class SteerableConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [batch, component, x, y, z] -> the same, with each axis halved for steps of two."""
-        return functional.conv3d(x, self.kernel(), stride=self.step, padding=(self.taps - self.step) // 2)
+        # The components of one site lie together, as in the published network: an eighth faster on CPU.
+        x, kernel = (given.contiguous(memory_format=torch.channels_last_3d) for given in (x, self.kernel()))
+        return functional.conv3d(x, kernel, stride=self.step, padding=(self.taps - self.step) // 2)
 
 
 class SteerableLayer(nn.Module):
@@ -183,6 +186,12 @@ class SteerableNetwork(Network):
         self, settings: ModelSettings, spacing_bohr: float, num_inputs: int | None = None, num_outputs: int = 1
     ) -> None:
         super().__init__(settings, spacing_bohr, num_inputs or len(settings.fields), num_outputs)
+        if self.num_inputs != len(settings.fields):
+            raise ConfigError(
+                "a steerable network reads fields of one channel: a vector would have to turn with the molecule",
+                where="training.models: fields", seen=", ".join(settings.fields),
+                remedy="name scalar fields, or another architecture",
+            )  # fmt: skip
         mirror = "told apart from its mirror image" if settings.chiral else "the same for its mirror image"
         self.symmetry = f"invariant under rotations (those of the lattice to rounding, others closely); {mirror}"
         parities = (1, -1) if settings.chiral else (1,)
