@@ -100,6 +100,12 @@ def test_memory_of_training_follows_batch_box_and_channels() -> None:
     few, many = step_demands(study, GROWING), step_demands(study, GROWING * 2000)
     assert all(few[name].mem_mb <= many[name].mem_mb and few[name].runtime <= many[name].runtime for name in few)
     assert many["train"].runtime > few["train"].runtime
+    content = study.model_dump(mode="json")
+    for network in content["training"]["models"].values():
+        network["input"] = "rendered"
+    rendered = step_demands(Study.model_validate(content), GROWING * 2000)
+    assert rendered["train"].runtime > many["train"].runtime
+    assert {**rendered, "train": many["train"]} == many
 
 
 def test_operations_of_a_network_are_those_of_its_layers() -> None:

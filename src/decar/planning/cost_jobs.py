@@ -96,6 +96,10 @@ def step_demands(study: Study, formulas: Iterable[str] | pa.ChunkedArray) -> dic
         members = -(-num // study.dataset.num_shards) if step == "shards" else num
         seconds, memory = step_costs(study, step, members, largest)
         if step == "train":
+            rendered = [len(one.fields) for one in study.training.models.values() if one.input == "rendered"]
+            # An upper bound, each epoch: the fields stage checks what it renders.
+            once = float(stage_costs(study, sizes)["fields"].seconds[of].sum()) / len(study.fields.names)
+            seconds += study.training.max_epochs * once * max(rendered, default=0)
             memory *= study.training.processes_per_node
             seconds /= study.training.nodes * study.training.processes_per_node
         one = np.array([seconds])
