@@ -11,11 +11,11 @@ With `--processor-time` on a machine that others use: one process without worker
 With a file of wavefunctions (a group each, `geometry_bohr`): how many voxels batches hold for one of their molecules.
 """
 
+import argparse
 import json
 import math
-import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,12 +47,10 @@ from decar.training.loaders import EpochLoader, finish_batch, reading_loader
 from decar.units import BOHR_PER_ANGSTROM
 
 SMILES, FIELD, STRIDE = "Cn1cnc2c1c(=O)n(C)c(=O)n2C", "promolecular_density", 8
-IS_SHARED = "--processor-time" in sys.argv
-WORKERS = (0,) if IS_SHARED else (0, 2, 4)
+WORKERS = (0, 2, 4)
 # Edge of the box, samples a batch, batches of one measurement.
 CASES = ((64, 4, 8), (128, 2, 4))
 BAR = 1.1
-CLOCK = time.process_time if IS_SHARED else time.perf_counter
 
 
 def make_data(folder: Path, edge: int, num: int) -> tuple[Path, Path]:
@@ -79,8 +77,8 @@ def make_data(folder: Path, edge: int, num: int) -> tuple[Path, Path]:
 class Trainee:
     """A network that is trained on whatever batches come."""
 
-    def __init__(self, device: torch.device, spacing_bohr: float) -> None:
-        self.device = device
+    def __init__(self, device: torch.device, spacing_bohr: float, clock: Callable[[], float]) -> None:
+        self.device, self.clock = device, clock
         self.network = build_network(ModelSettings(fields=(FIELD,)), spacing_bohr, 1)
         self.network.initialise(1)
         self.network.to(device)
@@ -97,12 +95,14 @@ class Trainee:
             if self.device.type == "cuda":
                 torch.cuda.synchronize()
             if count == 0:
-                start = CLOCK()
+                start = self.clock()
             count += 1
-        return (CLOCK() - start) / (count - 1)
+        return (self.clock() - start) / (count - 1)
 
 
-def measure(edge: int, batch_size: int, num_batches: int, device: torch.device) -> list[dict[str, Any]]:
+def measure(
+    edge: int, batch_size: int, num_batches: int, device: torch.device, is_shared: bool
+) -> list[dict[str, Any]]:  # fmt: skip
     """Return a row a number of workers."""
     with TemporaryDirectory() as name:
         data = make_data(Path(name), edge, batch_size * num_batches)
@@ -111,7 +111,8 @@ def measure(edge: int, batch_size: int, num_batches: int, device: torch.device) 
             normalisation=load_normalisation(data[0], "random", 0, (FIELD,)),
         )  # fmt: skip
         batches = EpochBatches(dataset.sizes, dataset.rows["shard"].to_list(), batch_size, 0, 1, 0, seed=1)
-        trainee = Trainee(device, float(dataset.rows["spacing_bohr"][0]))
+        clock = time.process_time if is_shared else time.perf_counter
+        trainee = Trainee(device, float(dataset.rows["spacing_bohr"][0]), clock)
         join = partial(collate, stride=STRIDE)
         kept = [join([dataset[draw] for draw in draws]) for draws in batches]
         in_memory = [
@@ -119,7 +120,7 @@ def measure(edge: int, batch_size: int, num_batches: int, device: torch.device) 
         ]
         trainee.seconds_a_step(in_memory[:2])  # what is done once
         rows = []
-        for num_workers in WORKERS:
+        for num_workers in (0,) if is_shared else WORKERS:
             if device.type == "cpu":
                 loader: Iterable[Any] = EpochLoader(batches, dataset=dataset, collate_fn=join, num_workers=num_workers)
             else:
@@ -163,9 +164,14 @@ def padding(wavefunctions: Path) -> list[dict[str, Any]]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    devices = [torch.device("cpu"), *([torch.device("cuda")] if torch.cuda.is_available() and not IS_SHARED else [])]
-    files = [word for word in sys.argv[1:] if not word.startswith("-")]
-    rows = [row for device in devices for case in CASES for row in measure(*case, device)]
-    boxes = padding(Path(files[1])) if len(files) > 1 else []
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("output", type=Path)
+    options.add_argument("wavefunctions", type=Path, nargs="?")
+    options.add_argument("--processor-time", action="store_true")
+    given = options.parse_args()
+    has_gpu = torch.cuda.is_available() and not given.processor_time
+    devices = [torch.device("cpu"), *([torch.device("cuda")] if has_gpu else [])]
+    rows = [row for device in devices for case in CASES for row in measure(*case, device, given.processor_time)]
+    boxes = padding(given.wavefunctions) if given.wavefunctions else []
     result = {"rows": rows, "padding": boxes, "provenance": provenance("torch", "h5py", "numpy")}
-    write_text(Path(files[0]), json.dumps(result, indent=1) + "\n")
+    write_text(given.output, json.dumps(result, indent=1) + "\n")
