@@ -130,12 +130,16 @@ def test_a_network_is_trained_on_rendered_voxels(made: Made, tmp_path: Path) -> 
 def test_the_prediction_does_not_depend_on_the_padding(made: Made, architecture: str) -> None:
     """Neither for a neutral molecule nor for an ion, whose potential does not vanish at the faces of its box."""
     rendered = both(made)[1]
-    settings = ModelSettings.model_validate({"architecture": architecture, "fields": FIELDS, "kernel_size": 3})
-    network = build_network(settings, 0.756, rendered.num_channels)
+    scalars = [0, 4]  # density and potential: a steerable network refuses the vector between them
+    settings = ModelSettings.model_validate(
+        {"architecture": architecture, "fields": [FIELDS[0], FIELDS[2]], "kernel_size": 5}
+    )
+    network = build_network(settings, 0.756, len(scalars))
     network.initialise(1)
-    large: Sample = {**rendered[0], "voxels": torch.ones(rendered.num_channels, 40, 48, 56)}
     keys = [key_of(0), key_of(1)]  # a water, a hydroxide ion
-    samples = [next(sample for sample in rendered if sample["key"] == key) for key in keys]
+    found = [next(sample for sample in rendered if sample["key"] == key) for key in keys]
+    samples: list[Sample] = [{**sample, "voxels": sample["voxels"][scalars]} for sample in found]
+    large: Sample = {**samples[0], "voxels": torch.ones(len(scalars), 40, 48, 56)}
     faces = [float(sample["voxels"][-1, 0].abs().min()) for sample in samples]
     assert faces[1] > 0.5
     with torch.no_grad():

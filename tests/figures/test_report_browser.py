@@ -88,15 +88,19 @@ def test_search_filter_sort_and_pages(browser: Browser) -> None:
     assert 0 < int(browser.value("document.getElementById('shown').textContent").split()[0]) < NUMBER
     browser.choose("#verdict", "")
 
+    # Input reaches the page when it has time for it.
+    heading = "document.querySelector('th[data-sort=energy_hartree]').getAttribute('aria-sort')"
     browser.click("th[data-sort=energy_hartree]")
+    browser.wait(f"{heading} === 'ascending'")
     # The column as numbers, in the order of the table.
     energies = f"{ROWS}.map((row) => Number(row.querySelector('[data-label^=energy]').textContent.replace('−', '-')))"
     rising = browser.value(energies)
     assert rising == sorted(rising)
     browser.click("#later")
-    assert browser.value("document.getElementById('page').textContent") == "51 to 100 of 3000"
+    browser.wait("document.getElementById('page').textContent === '51 to 100 of 3000'")
     assert browser.value(energies)[0] >= rising[-1]
     browser.click("th[data-sort=energy_hartree]")
+    browser.wait(f"{heading} === 'descending'")
     falling = browser.value(energies)
     assert falling == sorted(falling, reverse=True)
     assert falling[0] > rising[-1]
