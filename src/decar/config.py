@@ -377,6 +377,11 @@ class BenchmarkSettings(Section):
         None, description="Chemprop's program (workflow/envs/chemprop.yaml), or null for the `chemprop` on PATH."
     )
 
+    @property
+    def has_growth(self) -> bool:
+        """Return whether contenders are trained on less than all training molecules, too."""
+        return min(self.train_shares) < 1
+
     @model_validator(mode="after")
     def _a_column_for_the_column(self) -> Self:
         for name, split in self.splits.items():

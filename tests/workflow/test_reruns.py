@@ -50,6 +50,17 @@ def test_added_row_computes_that_molecule_only(copied: Copy) -> None:
     assert counts["shards"] == 1
 
 
+def test_growth_with_data_is_drawn_from_a_benchmark_that_is_asked_for_several_shares(copied: Copy) -> None:
+    workspace = copied()
+    benchmark = {"splits": {"random": {"num_folds": 2}}, "networks": ["decar"], "baselines": ["atom_counts"]}
+    workspace.write_study({**workspace.study(), "benchmark": {**benchmark, "train_shares": [0.5, 1.0]}})
+    counts = workspace.planned()
+    # Two contenders, two folds and two shares; every figure tells of its settings, so all are drawn anew.
+    assert (counts["benchmark_part"], counts["benchmark"]) == (8, 1)
+    assert counts["figure"] == len(CATALOGUE)
+    assert per_molecule(counts) == [0, 0, 0, 0]
+
+
 def test_removed_row_computes_no_molecule(copied: Copy) -> None:
     workspace = copied()
     edit_table(workspace, "methanol,methanol,CO,0\n", "")
@@ -141,7 +152,7 @@ def test_going_back_to_earlier_settings_redraws_the_figures(copied: Copy) -> Non
     assert workspace.planned(earlier) == {"figure": 1}
     workspace.run(earlier)
     assert figure.read_text() == first
-    assert num_figures == len(CATALOGUE)
+    assert num_figures == len(CATALOGUE) - 1  # growth with data is drawn for studies that ask for it
 
 
 def receipts_of_molecules(workspace: Workspace) -> list[str]:

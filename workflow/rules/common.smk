@@ -4,7 +4,7 @@ from pathlib import Path
 
 from decar.benchmark.parts import benchmark_folder, parts_of, unavailable
 from decar.config_file import load_study
-from decar.figures.catalogue import TABLE_NAMES, figure_names
+from decar.figures.catalogue import GROWTH, TABLE_NAMES, figure_names
 from decar.planning.frozen import load_plan
 from decar.training.launch import launch_command, launch_resources
 
@@ -164,6 +164,11 @@ def benchmark_parts():
         for part in parts_of(STUDY, Path(PLAN.dataset))
         if part.contender not in left_out
     ]
+
+
+def benchmark_of_figure(wildcards):
+    """One figure is drawn from the benchmark, and only a study that asks for it pays for that."""
+    return f"{BENCHMARK}/benchmark.md" if wildcards.figure == GROWTH else []
 
 
 def figure_receipts():

@@ -28,6 +28,7 @@ rule figure:
         records=ancient(f"{PLAN.records}/quality.parquet"),
         interpretation=ancient(f"{PLAN.interpretation}/kernel_tests.parquet"),
         attribution=ancient(f"{PLAN.attribution}/kernel_gallery.parquet"),
+        benchmark=benchmark_of_figure,
     output:
         f"{FOLDER}/figures/receipts/{{figure}}-{PLAN.figures_hash}.json",
         f"{FOLDER}/figures/{{figure}}.csv",

@@ -10,12 +10,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from decar.config import FiguresSettings, Study
 from decar.figures.attribution_tables import heavy_atoms
-from decar.figures.halo import diverging, draw_halos, halo_legend
-from decar.figures.render import Floats, Mesh, compose, rasterise, shrink, window_of
-from decar.figures.save import Drawing
-from decar.figures.scene import isosurface, molecule_mesh, turned, viewing_axes
-from decar.figures.sources import Sources, note
-from decar.figures.structure_and_cloud import (
+from decar.figures.example import (
     MARGIN,
     OVERSAMPLING,
     Cloud,
@@ -24,6 +19,11 @@ from decar.figures.structure_and_cloud import (
     example_row,
     read_cloud,
 )  # fmt: skip
+from decar.figures.halo import diverging, draw_halos, halo_legend
+from decar.figures.render import Floats, Mesh, compose, rasterise, shrink, window_of
+from decar.figures.save import Drawing
+from decar.figures.scene import isosurface, molecule_mesh, turned, viewing_axes
+from decar.figures.sources import Sources, note
 from decar.figures.style import PAGE, SKY, new_figure, panel_letter, shortened
 from decar.interpret.voxel_map import read_map
 from decar.units import ANGSTROM_PER_BOHR

@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from decar.figures.growth_with_data import draw_growth, grown
 from decar.figures.performance import in_order
 from decar.figures.save import Drawing
 from decar.figures.style import (
@@ -12,7 +13,6 @@ from decar.figures.style import (
     LINE_OF_ROLE,
     MARKER_OF_ROLE,
     PAGE,
-    colours,
     new_figure,
     panel_letter,
     readable,
@@ -44,7 +44,10 @@ def _figure(contenders: pd.DataFrame, calibration: pd.DataFrame) -> Figure:
         panel_letter(axes, letter)
     rest = list(panels[len(splits) :])
     if has_growth:
-        _growth(rest[0], contenders[contenders["split"] == splits[0]])
+        draw_growth(rest[0], grown(contenders[contenders["split"] == splits[0]]), intervals=False)
+        rest[0].set_title("growth with data")
+        rest[0].set_ylabel("AUROC, mean of folds")
+        rest[0].legend()
         panel_letter(rest.pop(0), LETTERS[len(splits)])
     _reliability(rest[0], calibration, whole[whole["split"] == splits[0]])
     panel_letter(rest[0], LETTERS[columns - 1])
@@ -64,20 +67,6 @@ def _forest(axes: Axes, rows: pd.DataFrame, names: list[str]) -> None:
     axes.set_title(f"{readable(str(first['split']))} (n = {first['molecules']})")
     axes.set_xlabel("AUROC, pooled; | mean of folds")
     axes.grid(axis="x")
-
-
-def _growth(axes: Axes, rows: pd.DataFrame) -> None:
-    grown = rows[rows.groupby("contender")["share"].transform("nunique") > 1]
-    names = list(dict.fromkeys(grown["contender"]))
-    colour = colours(names)
-    for name in names:
-        line = grown[grown["contender"] == name].sort_values("share")
-        kind = LINE_OF_ROLE[str(line["role"].iloc[0])]
-        axes.plot(100 * line["share"], line["auroc"], kind, marker="o", color=colour[name], label=readable(name))
-    axes.set_title("growth with data")
-    axes.set_xlabel("training molecules used [%]")
-    axes.set_ylabel("AUROC, mean of folds")
-    axes.legend()
 
 
 def _reliability(axes: Axes, calibration: pd.DataFrame, rows: pd.DataFrame) -> None:

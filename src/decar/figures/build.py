@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from decar.benchmark.parts import benchmark_folder
 from decar.config import FiguresSettings, Study
 from decar.config_file import load_study
 from decar.errors import ConfigError
@@ -27,6 +28,7 @@ def sources_of(study: Study, plan: Plan) -> Sources:
         evaluation=Path(plan.evaluation),
         interpretation=Path(plan.interpretation),
         attribution=Path(plan.attribution),
+        benchmark=benchmark_folder(study, Path(plan.dataset)),
         example_geometry=geometry,
         example_wavefunction=wavefunction,
         example_fields=fields,

@@ -15,11 +15,7 @@ from scipy.ndimage import map_coordinates
 from decar.config import FiguresSettings, Study
 from decar.fields.grid import VoxelGrid
 from decar.fields.registry import evaluate_fields
-from decar.figures.render import Floats, Mesh, Window, compose, rasterise, shrink, window_of
-from decar.figures.save import Drawing
-from decar.figures.scene import enclosed_volume, isosurface, molecule_mesh, turned, viewing_axes
-from decar.figures.sources import Sources, noted_record
-from decar.figures.structure_and_cloud import (
+from decar.figures.example import (
     MARGIN,
     OVERSAMPLING,
     Cloud,
@@ -28,6 +24,10 @@ from decar.figures.structure_and_cloud import (
     example_row,
     read_cloud,
 )
+from decar.figures.render import Floats, Mesh, Window, compose, rasterise, shrink, window_of
+from decar.figures.save import Drawing
+from decar.figures.scene import enclosed_volume, isosurface, molecule_mesh, turned, viewing_axes
+from decar.figures.sources import Sources, noted_record
 from decar.figures.style import PAGE, SKY, new_figure, panel_letter, shortened
 from decar.quantum.wavefunction import Wavefunction
 from decar.units import BOHR_PER_ANGSTROM

@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from decar.config import FiguresSettings, Study
 from decar.errors import ChemistryError
 from decar.fields.registry import FIELDS, Field
+from decar.figures.example import draw_missing, example_name, example_row
 from decar.figures.render import Floats
 from decar.figures.save import Drawing
 from decar.figures.scene import principal_axes
 from decar.figures.sources import Sources, noted_record
-from decar.figures.structure_and_cloud import draw_missing, example_name, example_row
 from decar.figures.style import BLACK, PAGE
 from decar.quantum.wavefunction import Wavefunction
 from decar.units import ANGSTROM_PER_BOHR

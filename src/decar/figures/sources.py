@@ -27,6 +27,7 @@ class Sources:
     evaluation: Path  # folder of predictions, metrics, roc, confusion
     interpretation: Path  # folder of kernel_correlation and kernel_tests
     attribution: Path  # folder of the tables of the attribute stage (decar.interpret.attribute)
+    benchmark: Path  # folder of the tables of decar benchmark; empty unless it was run
     # Records of the example; all are None when that molecule failed.
     example_geometry: Place | None = None
     example_wavefunction: Place | None = None

@@ -1,78 +1,29 @@
 """One molecule twice: as structural formula, and as electron cloud (an iso-surface of its density, to scale)."""
 
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from rdkit.Chem import GetPeriodicTable
 
 from decar.config import FiguresSettings, Study
-from decar.errors import DataFormatError
-from decar.figures.render import Floats, Mesh, compose, rasterise, shrink, window_of
+from decar.figures.example import (
+    FIELD,
+    MARGIN,
+    OVERSAMPLING,
+    Cloud,
+    draw_missing,
+    example_name,
+    example_row,
+    read_cloud,
+)
+from decar.figures.render import Mesh, compose, rasterise, shrink, window_of
 from decar.figures.save import Drawing
 from decar.figures.scene import element_colour, enclosed_volume, isosurface, molecule_mesh, turned, viewing_axes
-from decar.figures.sources import Sources, noted_record, read_columns
+from decar.figures.sources import Sources, read_columns
 from decar.figures.structure import draw_structure
-from decar.figures.style import BLACK, GREY, PAGE, SKY, new_figure, panel_letter, readable
-from decar.units import ANGSTROM_PER_BOHR
+from decar.figures.style import BLACK, GREY, PAGE, SKY, new_figure, panel_letter
 
-FIELD = "electron_density"
-MARGIN = 0.45  # free space around the cloud [angstrom]
-PIXELS, OVERSAMPLING = 80.0, 2  # pixels per angstrom of the image, and finer while it is drawn
-
-
-@dataclass(frozen=True)
-class Cloud:
-    """A molecule with its electron density on a grid; frame and origin are those of the stored grid."""
-
-    name: str
-    smiles: str
-    atomic_numbers: NDArray[np.int32]  # (atom,)
-    positions: Floats  # (atom, 3) [angstrom]
-    bonds: NDArray[np.int32]  # (bond, 2)
-    density: NDArray[Any]  # (x, y, z) [e/bohr^3]
-    origin: Floats  # (3,) centre of voxel 0 [angstrom]
-    spacing: float  # [angstrom]
-
-
-def example_row(study: Study, sources: Sources) -> pd.Series:
-    """Return the index row of `figures.example`; raises DataFormatError when the table has no such identifier."""
-    index = read_columns(sources.index, ["id", "name", "key", "smiles", "status", "reason"])
-    found = index[index["id"].astype(str) == study.figures.example]
-    if found.empty:
-        raise DataFormatError(
-            "figures.example is not an identifier of the table", where=study.molecules.table,
-            seen=study.figures.example, expected=f"one of {list(index['id'].astype(str))[:10]} ...",
-            remedy="set figures.example",
-        )  # fmt: skip
-    return found.iloc[0]
-
-
-def read_cloud(study: Study, sources: Sources) -> Cloud | None:
-    """Return the example's first conformer; None when that molecule failed, or when its density is not computed.
-
-    Atoms are those of the wavefunction that was rendered; bonds come with the geometry.
-    """
-    geometry, wavefunction, fields = sources.example_geometry, sources.example_wavefunction, sources.example_fields
-    if geometry is None or wavefunction is None or fields is None or FIELD not in study.fields.names:
-        return None
-    row, rendered = example_row(study, sources), noted_record(fields)
-    atoms = noted_record(wavefunction).arrays
-    grid = rendered.metadata["conformers"][0]["grid"]
-    return Cloud(
-        example_name(row),
-        str(row["smiles"]),
-        atoms["0/atomic_numbers"],
-        atoms["0/geometry_bohr"] * ANGSTROM_PER_BOHR,
-        noted_record(geometry).arrays["bonds"],
-        rendered.arrays[f"0/{FIELD}"][0],
-        np.asarray(grid["origin_bohr"], dtype=np.float64) * ANGSTROM_PER_BOHR,
-        float(grid["spacing_bohr"]) * ANGSTROM_PER_BOHR,
-    )
+PIXELS = 80.0  # pixels per angstrom of the image
 
 
 def draw(cloud: Cloud, settings: FiguresSettings) -> Figure:
@@ -136,19 +87,6 @@ def table(cloud: Cloud, settings: FiguresSettings) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def draw_missing(smiles: str, name: str, reason: str) -> Figure:
-    """Draw the structural formula alone ("" for none), and say why there is no cloud."""
-    figure = new_figure(PAGE, PAGE * 0.47)
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
-    left.set_axis_off()
-    right.set_axis_off()
-    if smiles:
-        draw_structure(left, smiles, 240, 200, 34.0, line=0.75)
-    left.set_title(name)
-    right.text(0.5, 0.5, f"no electron cloud: {readable(reason)}", ha="center", va="center", color=GREY)
-    return figure
-
-
 def build(study: Study, sources: Sources) -> Drawing:
     """Draw the study's example."""
     cloud = read_cloud(study, sources)
@@ -161,8 +99,3 @@ def build(study: Study, sources: Sources) -> Drawing:
         figure = draw_missing(smiles, example_name(row), reason)
         return Drawing(figure, pd.DataFrame([{"what": "failed", "label": reason}]))
     return Drawing(draw(cloud, study.figures), table(cloud, study.figures))
-
-
-def example_name(row: pd.Series) -> str:
-    """Return the name of a row of the index, or its identifier where it has none."""
-    return str(row["name"]) if isinstance(row["name"], str) and row["name"] else str(row["id"])

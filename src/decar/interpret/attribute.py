@@ -7,7 +7,8 @@
     kernel_profiles.parquet   radial profiles of the kernels' receptive fields, trained and untrained (kernel_shape.py)
     kernel_shapes.parquet     their symmetry
     kernel_gallery.parquet    the molecules and atoms that excite each kernel most (gallery.py)
-    example.h5                integrated gradients of the figures' example, mean over rotations (voxel_map.py)
+    example.h5                integrated gradients of the figures' example, mean over rotations (voxel_map.py); there
+                              if the example and the method were asked for
 
 Networks: those of all folds, the untrained one, and with `interpret.permuted_control` the one of permuted labels. The
 molecules are the figures' example, then both classes in turn, in order of key.
@@ -48,6 +49,8 @@ from decar.models.published import PublishedNetwork
 from decar.receipt import read_table, write_table
 from decar.record import Array
 from decar.store import Store
+
+MAPPED = "integrated_gradients"  # the method of the voxel map, and the one whose sum is known
 
 
 @dataclass(frozen=True)
@@ -104,22 +107,25 @@ def attribute_study(
     members = _members(study, places)
     settings = study.attribution
     rotations = SIX[: settings.num_rotations]
-    rows, checks = [], []
+    rows, checks, maps = [], [], []
     for number, key in enumerate(keys := _chosen_keys(members[0], settings.num_molecules, example)):
         molecule = _molecule(study, places, members[0], key)
         for member in members:
             for turn, rotation in enumerate(rotations if member.name == FIRST else (IDENTITY,)):
-                parts, found = _attributions(study, member, molecule, turn, rotation)
-                rows += parts
-                checks += found
+                found = _attributions(study, member, molecule, turn, rotation)
+                rows += found.atoms
+                checks += found.checks
+                if key == example and member.name == FIRST and MAPPED in found.voxels:
+                    maps.append(Rotation.from_matrix(rotation.matrix.T).apply(found.voxels[MAPPED]))
+        if key == example and maps:
+            mean = np.stack(maps).mean(axis=0, dtype=np.float64)
+            write_map(output / "example.h5", key, mean, molecule.grid)
         report(f"{number + 1} of {len(keys)} molecules")
     atoms = pd.concat(rows, ignore_index=True)
     write_table(output / "atoms.parquet", atoms)
     write_table(output / "checks.parquet", pd.DataFrame(checks))
     write_table(output / "agreement.parquet", agreement(atoms))
     write_table(output / "groups.parquet", group_table(atoms, study.seed))
-    if example in keys:
-        _write_example(output / "example.h5", study, members[0], _molecule(study, places, members[0], str(example)))
     _kernels(study, places, members, output)
 
 
@@ -175,41 +181,37 @@ def _subject(voxels: Array, cells: NDArray[np.int64], rotation: Rotation) -> Sub
     return Subject(x, torch.ones_like(x[:, :1]), rotation.apply(cells))
 
 
-def _attributions(
-    study: Study, member: Member, molecule: Molecule, turn: int, rotation: Rotation
-) -> tuple[list[pd.DataFrame], list[dict[str, object]]]:
-    """Return the attributions of one network and orientation by atom, and a row of checks a method."""
+@dataclass(frozen=True)
+class Found:
+    """What one network says of one orientation of a molecule."""
+
+    atoms: list[pd.DataFrame]  # one a method
+    checks: list[dict[str, object]]  # one a method
+    voxels: dict[str, Array]  # method -> (x, y, z)
+
+
+def _attributions(study: Study, member: Member, molecule: Molecule, turn: int, rotation: Rotation) -> Found:
     subject = _subject(member.voxels(molecule), molecule.cells, rotation)
     logit, empty = logits(member.network, subject)
     with held_norms(member.network, subject):
         reference = logits(member.network, subject)[1]
-    parts, checks = [], []
+    found = Found([], [], {})
     for method in study.attribution.methods:
         values = attribute(member.network, subject, method, study.attribution.num_steps)
         sums = sum_over_cells(values, subject.cells, molecule.num_atoms)
         head = {"key": molecule.key, "network": member.name, "rotation": turn, "method": method}
-        parts.append(pd.DataFrame({
+        found.voxels[method] = values
+        found.atoms.append(pd.DataFrame({
             **head, "atom": [*range(molecule.num_atoms), -1], "heavy_atom": [*molecule.heavy_atoms, -1],
             "group": [*molecule.groups, "outside"], "attribution": sums,
         }))  # fmt: skip
-        is_complete = method == "integrated_gradients"
-        checks.append({
+        is_complete = method == MAPPED
+        found.checks.append({
             **head, "label": molecule.label, "subset": molecule.subset, "logit": logit, "logit_of_vacuum": empty,
             "reference": reference, "total": sums.sum(), "outside": sums[-1], "absolute": np.abs(sums).sum(),
             "completeness_error": sums.sum() - (logit - reference) if is_complete else np.nan,
         })  # fmt: skip
-    return parts, checks
-
-
-def _write_example(path: Path, study: Study, member: Member, molecule: Molecule) -> None:
-    """Write the voxel map of the example, mean over rotations, turned back, with its grid."""
-    voxels = member.voxels(molecule)
-    maps = []
-    for rotation in SIX[: study.attribution.num_rotations]:
-        subject = _subject(voxels, molecule.cells, rotation)
-        values = attribute(member.network, subject, "integrated_gradients", study.attribution.num_steps)
-        maps.append(Rotation.from_matrix(rotation.matrix.T).apply(values))
-    write_map(path, molecule.key, np.mean(maps, axis=0, dtype=np.float64), molecule.grid)
+    return found
 
 
 def _kernels(study: Study, places: Places, members: Sequence[Member], output: Path) -> None:

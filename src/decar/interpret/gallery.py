@@ -10,9 +10,7 @@ the faces of the box.
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from decar.dataset.rotations import Rotation
 from decar.interpret.cells import sum_over_cells
@@ -46,9 +44,8 @@ def contributions(
 ) -> Array:  # fmt: skip
     """Return r_A of each atom and r_outside at the end, (atom + 1,); `voxels` [channel, x, y, z], `cells` (x, y, z)."""
     field = turned(stack.fields[kernel], rotations[int(match.rotation[kernel])]).numpy()
-    ring = [stack.padding] * 6
-    x = functional.pad(torch.from_numpy(np.ascontiguousarray(voxels, dtype=np.float64)), ring).numpy()
-    owners = functional.pad(torch.from_numpy(cells), ring, value=num_atoms).numpy()
+    x = np.pad(voxels.astype(np.float64), ((0, 0), *[(stack.padding,) * 2] * 3))
+    owners = np.pad(cells, stack.padding, constant_values=num_atoms)
     region = tuple(slice(place, place + stack.edge) for place in match.position[kernel] * stack.stride)
     patch = x[(slice(None), *region)]
     patch, field = patch - patch.mean(), field - field.mean()

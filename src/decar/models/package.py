@@ -11,6 +11,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from decar.models.published import PublishedNetwork
 from decar.models.task import Task
 
 FORMAT_VERSION = 2
-# Version 1 lacks what `decar predict` needs: chemistry, tasks and domain.
+# Version 1 lacks what a network needs that is to predict or to be gone on with: chemistry, tasks and domain.
 READABLE = (1, 2)
 # What a user of the network cannot do without.
 REQUIRED = (
@@ -112,16 +113,46 @@ def load_package(folder: Path) -> tuple[Network, dict[str, Any]]:
     return network.eval(), config
 
 
-def load_domain(folder: Path, config: Mapping[str, Any]) -> Domain | None:
-    """Return the applicability domain of a package, None where it has none; errors as of `load_package`."""
-    if config["domain"] is None:
+@dataclass(frozen=True)
+class Package:
+    """A network that can predict or be gone on with, and what its package says."""
+
+    folder: Path
+    network: Network
+    config: Mapping[str, Any]
+    tasks: tuple[Task, ...]
+    domain: Domain | None
+
+    @property
+    def trained_on(self) -> frozenset[str]:
+        """Return the keys of the training molecules, none where the package has no domain."""
+        return frozenset(bytes(key).hex() for key in self.domain.keys) if self.domain else frozenset()
+
+
+def open_package(folder: Path) -> Package:
+    """Return a package with its tasks and its domain.
+
+    Raises DataFormatError as `load_package`, and for a package of version 1.
+    """
+    network, config = load_package(folder)
+    if config["format_version"] == 1:
+        raise DataFormatError(
+            "the package does not say how its molecules were computed", where=folder, seen="format 1",
+            expected="format 2 or later", remedy="run its training job again: the finished network is only packed anew",
+        )  # fmt: skip
+    tasks = tuple(Task.from_json(entry) for entry in config["tasks"])
+    return Package(folder, network, config, tasks, _load_domain(folder, config["domain"]))
+
+
+def _load_domain(folder: Path, stated: Mapping[str, Any] | None) -> Domain | None:
+    if stated is None:
         return None
     path = folder / "domain.safetensors"
     try:
         tensors = load_arrays(path.read_bytes())
     except (OSError, SafetensorError) as error:
         raise DataFormatError("the applicability domain cannot be read", where=path, seen=str(error)) from error
-    return Domain.restore(tensors, config["domain"])
+    return Domain.restore(tensors, stated)
 
 
 def load_published(folder: Path) -> tuple[PublishedNetwork, dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from decar.benchmark.parts import benchmark_folder
 from decar.config import Study
 from decar.models.place import initial_weights
 from decar.planning.batches import SHORT
@@ -49,9 +50,11 @@ def name_downstream(study: Study, index: Path, molecules: str, smiles: str, shar
         STAGE_VERSION["attribute"], explained, folds, settings["attribution"], key_of(index, study.figures.example),
         study.seed,
     ])  # fmt: skip
+    folder = study.folder / "dataset" / dataset[:SHORT]
+    compared = [benchmark_folder(study, folder).name] if study.benchmark.has_growth else []
     return {
         "molecules": str(study.folder / "molecules" / listed[:SHORT]),
-        "dataset": str(study.folder / "dataset" / dataset[:SHORT]),
+        "dataset": str(folder),
         "records": str(study.folder / "records" / dataset[:SHORT]),
         "training": training,
         "evaluation": str(study.folder / "evaluation" / evaluated[:SHORT]),
@@ -61,7 +64,7 @@ def name_downstream(study: Study, index: Path, molecules: str, smiles: str, shar
         "attribution": str(study.folder / "attribution" / attributed[:SHORT]),
         "attributed": folds,
         "figures_hash": digest(
-            [STAGE_VERSION["figures"], dataset, evaluated, explained, attributed, settings["figures"]]
+            [STAGE_VERSION["figures"], dataset, evaluated, explained, attributed, settings["figures"], *compared]
         )[:SHORT],
     }
 

@@ -1,49 +1,23 @@
 """Under which settings the molecules are computed: those of the packages, or of a study that agrees with them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from decar.chemistry import FORBIDDING, chemistry_of, differences
 from decar.config import Study
-from decar.errors import ConfigError, DataFormatError
-from decar.models.domain import Domain
-from decar.models.network import Network
-from decar.models.package import load_domain, load_package
+from decar.errors import ConfigError
+from decar.models.package import Package, open_package
 from decar.models.place import package_folder
-from decar.models.task import Task
 from decar.stages import WHERE_AND_HOW_LONG
 
 
-@dataclass(frozen=True)
-class Member:
-    """One network of the ensemble, with what its package says."""
-
-    folder: Path
-    network: Network
-    config: Mapping[str, Any]
-    tasks: tuple[Task, ...]
-    domain: Domain | None
-
-
-def load_members(folders: Sequence[Path]) -> list[Member]:
+def load_members(folders: Sequence[Path]) -> list[Package]:
     """Load packages (a folder `model`, or that of its training job); raises ConfigError unless they predict the same.
 
-    Errors of a package as of `load_package`.
+    Errors of a package as of `open_package`.
     """
-    members = []
-    for given in folders:
-        folder = package_folder(given)
-        network, config = load_package(folder)
-        if "chemistry" not in config:
-            raise DataFormatError(
-                "the package does not say how its molecules were computed", where=folder,
-                seen=f"format {config['format_version']}", expected="format 2 or later",
-                remedy="run its training job again: the finished network is only packed anew",
-            )  # fmt: skip
-        tasks = tuple(Task.from_json(entry) for entry in config["tasks"])
-        members.append(Member(folder, network, config, tasks, load_domain(folder, config)))
+    members = [open_package(package_folder(given)) for given in folders]
     first = members[0]
     _check_roles(members)
     for other in members[1:]:
@@ -56,7 +30,7 @@ def load_members(folders: Sequence[Path]) -> list[Member]:
     return members
 
 
-def _check_roles(members: Sequence[Member]) -> None:
+def _check_roles(members: Sequence[Package]) -> None:
     """Refuse models and controls together, as a pattern like `models/*` would name them."""
     kinds = {(member.network.settings.role, member.network.settings.permuted_labels) for member in members}
     if len(kinds) > 1:
@@ -68,7 +42,7 @@ def _check_roles(members: Sequence[Member]) -> None:
 
 
 def conditions(
-    members: Sequence[Member], table: Path, store: Path | None, own: Study | None, num_conformers: int | None,
+    members: Sequence[Package], table: Path, store: Path | None, own: Study | None, num_conformers: int | None,
     allow_mismatch: bool, report: Callable[[str], None],
 ) -> Study:  # fmt: skip
     """Return the study whose settings compute the molecules: `own`, or the first package's.
@@ -98,7 +72,9 @@ def conditions(
     })  # fmt: skip
 
 
-def _compare(chemistry: Mapping[str, Any], member: Member, allow_mismatch: bool, report: Callable[[str], None]) -> None:
+def _compare(
+    chemistry: Mapping[str, Any], member: Package, allow_mismatch: bool, report: Callable[[str], None]
+) -> None:
     found = differences(member.config["chemistry"], chemistry)
     if forbidding := {name: pair for name, pair in found.items() if name in FORBIDDING}:
         text = "; ".join(f"{name} {pair[1]!r} instead of {pair[0]!r}" for name, pair in forbidding.items())

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from decar.dataset.normalise import Normalisation
 from decar.dataset.rotations import AUGMENTATION, Rotation
 from decar.dataset.samples import Batch, Sample, collate
+from decar.models.package import Package
 from decar.models.task import all_columns, all_values
 from decar.molecules.fingerprint import ecfp4_bits
-from decar.predict.conditions import Member
 from decar.record import Record
 
 Floats = NDArray[np.float64]
@@ -28,7 +28,7 @@ ROTATIONS = {1: "none", 6: "rotations_6", 24: "rotations_24"}
 SOURCES = ("models", "conformers", "rotations")
 
 
-def predict_molecule(members: Sequence[Member], record: Record, smiles: str, num_rotations: int) -> dict[str, object]:
+def predict_molecule(members: Sequence[Package], record: Record, smiles: str, num_rotations: int) -> dict[str, object]:
     """Return the columns of one molecule: values with their spread, and how near it is to the training molecules."""
     rotations = AUGMENTATION[ROTATIONS[num_rotations]]
     tasks = members[0].tasks
@@ -55,7 +55,7 @@ def spread(values: Floats) -> dict[str, float]:
     return {"": float(values.mean()), "sd": total, **parts}
 
 
-def _of_member(member: Member, record: Record, rotations: Sequence[Rotation]) -> tuple[Floats, NDArray[np.float32]]:
+def _of_member(member: Package, record: Record, rotations: Sequence[Rotation]) -> tuple[Floats, NDArray[np.float32]]:
     """Return outputs [conformer, rotation, output], and the hidden activities of the molecule (hidden,), unrotated."""
     normalisation = Normalisation.from_json(member.config["normalisation"])
     outputs, activities = [], []
@@ -72,7 +72,7 @@ def _of_member(member: Member, record: Record, rotations: Sequence[Rotation]) ->
     return np.array(outputs, dtype=np.float64), np.asarray(mean, dtype=np.float32)
 
 
-def _outputs(member: Member, voxels: torch.Tensor) -> tuple[NDArray[Any], NDArray[Any]]:
+def _outputs(member: Package, voxels: torch.Tensor) -> tuple[NDArray[Any], NDArray[Any]]:
     label = torch.full((len(member.tasks),), torch.nan)
     sample: Sample = {"key": "", "conformer": 0, "weight": 1.0, "label": label, "voxels": voxels}
     batch: Batch = collate([sample], member.network.total_stride)
@@ -82,7 +82,7 @@ def _outputs(member: Member, voxels: torch.Tensor) -> tuple[NDArray[Any], NDArra
 
 
 def _neighbourhood(
-    members: Sequence[Member], smiles: str, activities: Sequence[NDArray[np.float32]]
+    members: Sequence[Package], smiles: str, activities: Sequence[NDArray[np.float32]]
 ) -> dict[str, object]:
     """Return the least similarity and the largest distance, in units of the threshold, over the networks, and the flag.
 

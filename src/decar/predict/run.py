@@ -14,10 +14,10 @@ from decar.atomic import atomic_path, write_text
 from decar.config import Study
 from decar.errors import ResourceError
 from decar.models.domain import SHARE
+from decar.models.package import Package
 from decar.models.task import all_columns
 from decar.planning.identify import identify_row
 from decar.predict.compute import compute_molecule
-from decar.predict.conditions import Member
 from decar.predict.ensemble import SOURCES, predict_molecule
 from decar.provenance import provenance
 from decar.store import Store
@@ -29,7 +29,7 @@ NEAR = ("similarity", "distance_ratio", "in_domain", "num_models", "num_conforme
 
 
 def predict(
-    members: Sequence[Member], study: Study, table: pd.DataFrame, output: Path, *, num_rotations: int = 6,
+    members: Sequence[Package], study: Study, table: pd.DataFrame, output: Path, *, num_rotations: int = 6,
     processes: int = 1, report: Callable[[str], None] = lambda _: None,
     advance: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> pd.DataFrame:  # fmt: skip
@@ -57,7 +57,7 @@ def predict(
     return predictions
 
 
-def value_columns(member: Member) -> list[str]:
+def value_columns(member: Package) -> list[str]:
     """Return the columns of values and their spread, in order."""
     parts = ("", "_sd", *(f"_sd_{source}" for source in SOURCES))
     return [f"{name}{part}" for name in all_columns(member.tasks) for part in parts]
@@ -107,7 +107,7 @@ def _in_a_process(study: Study, molecule: Row) -> Row:
         return compute_molecule(study, molecule)
 
 
-def _account(members: Sequence[Member], study: Study, num_rotations: int) -> dict[str, Any]:
+def _account(members: Sequence[Package], study: Study, num_rotations: int) -> dict[str, Any]:
     """Return what the predictions were made by, and what the columns mean."""
     return {
         "models": [

@@ -26,7 +26,9 @@ from decar.dataset.torch_dataset import ShardDataset
 from decar.dataset.voxel_dataset import VoxelDataset
 from decar.errors import BackendUnavailableError, ConfigError, DataFormatError
 from decar.models.build import build_network
-from decar.models.package import save_package
+from decar.models.network import Network
+from decar.models.package import Package, save_package
+from decar.models.task import Task
 from decar.provenance import provenance
 from decar.receipt import write_table
 from decar.stages import derive_seed, digest
@@ -47,7 +49,7 @@ from decar.training.loaders import Loaders
 from decar.training.module import FoldModule
 from decar.training.objectives import make_objectives, properties_of
 from decar.training.outcome import PREDICTION_COLUMNS, TASK_COLUMNS, auroc, gathered, per_molecule, task_metrics
-from decar.training.transfer import freeze, level_changes, lineage, load_initial, take_over
+from decar.training.transfer import freeze, level_changes, lineage, load_initial, normalisation_of, take_over
 
 
 def train(
@@ -76,10 +78,9 @@ def train(
     """
     settings = study.training.models[model_name]
     torch.set_num_threads(study.training.threads)
-    make = partial(_dataset, study, settings, dataset_folder, shards_folder, scheme, fold)
     initial = load_initial(settings, scheme, fold)
-    if initial is not None and initial.has_fields(settings):
-        make = partial(make, normalisation=initial.normalisation())
+    normalisation = normalisation_of(initial, settings)
+    make = partial(_dataset, study, settings, dataset_folder, shards_folder, scheme, fold, normalisation)
     training, validation, everything = make("train", augmented=True), make("validation"), make(None)
     if not len(validation):
         raise ConfigError(
@@ -88,19 +89,9 @@ def train(
             remedy="add labelled molecules, lower num_folds or raise validation_fraction",
         )  # fmt: skip
     objectives = make_objectives(study, settings, training.rows)
-    num_outputs = sum(objective.task.num_outputs for objective in objectives)
-    # Where the weights came from is in the lineage; a path means nothing to who gets the package.
-    own = settings.model_copy(update={"initial": None, "frozen": ()})
-    network = build_network(own, _spacing(everything), everything.num_channels, num_outputs)
     seed = derive_seed(study.seed, "train", model_name, scheme, fold)
-    network.initialise(seed)
-    change = ""
-    if initial is not None:
-        test = [str(key) for key, subset in _subsets(everything).items() if subset == "test"]
-        change = take_over(initial, network, [objective.task for objective in objectives], study, test)
-        change = "; ".join([change, *level_changes(initial, study)])
-        freeze(network, settings.frozen)
-        report(f"begins with {initial.folder}: {change}")
+    tasks = [objective.task for objective in objectives]
+    network, ancestors = _begin(study, settings, everything, tasks, seed, initial, report)
     module = FoldModule(network, study.training, objectives, seed)
     log = EpochLog(output / "metrics.csv", study.training, report)
     checkpoints = output / "checkpoints"
@@ -127,7 +118,7 @@ def train(
             write_table(output / "task_predictions.parquet", _task_predictions(module, everything, job))
         predictions = _predictions(module, everything, job)
         metadata = _metadata(study, model_name, scheme, fold, everything, rows, module)
-        metadata["lineage"] = lineage(initial, change, settings.frozen)
+        metadata["lineage"] = ancestors
         domain = domain_of(dataset_folder, everything.rows, activities)
         save_package(output / "model", network, metadata, domain)
         # Last: what follows waits for this file.
@@ -152,7 +143,7 @@ def _quiet() -> Iterator[None]:
 
 def _dataset(
     study: Study, settings: ModelSettings, dataset_folder: Path, shards_folder: Path, scheme: str, fold: int,
-    subset: str | None, augmented: bool = False, normalisation: Normalisation | None = None,
+    normalisation: Normalisation | None, subset: str | None, augmented: bool = False,
 ) -> VoxelDataset:  # fmt: skip
     options: dict[str, Any] = {
         "normalisation": normalisation or load_normalisation(dataset_folder, scheme, fold, settings.fields),
@@ -164,6 +155,25 @@ def _dataset(
     if settings.input == "rendered":
         return RenderedDataset(dataset_folder, study, *common, **options)
     return ShardDataset(dataset_folder, shards_folder, *common, **options)
+
+
+def _begin(
+    study: Study, settings: ModelSettings, dataset: VoxelDataset, tasks: Sequence[Task], seed: int,
+    initial: Package | None, report: Callable[[str], None],
+) -> tuple[Network, list[dict[str, Any]]]:  # fmt: skip
+    """Return the network with the weights that its training begins with, and the networks that these come from."""
+    # Where the weights came from is in the lineage; a path means nothing to who gets the package.
+    own = settings.model_copy(update={"initial": None, "frozen": ()})
+    num_outputs = sum(task.num_outputs for task in tasks)
+    network = build_network(own, _spacing(dataset), dataset.num_channels, num_outputs)
+    network.initialise(seed)
+    if initial is None:
+        return network, []
+    test = [str(key) for key, subset in _subsets(dataset).items() if subset == "test"]
+    change = "; ".join([take_over(initial, network, tasks, study, test), *level_changes(initial, study)])
+    freeze(network, settings.frozen)
+    report(f"begins with {initial.folder}: {change}")
+    return network, lineage(initial, change, settings.frozen)
 
 
 def _spacing(dataset: VoxelDataset) -> float:

@@ -6,9 +6,7 @@ spread). Where the first part is taken over, so is the normalisation that its in
 fit, because the networks pool over the box; the spacing must be the same, because kernels are physical objects.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,31 +17,12 @@ from decar.config import ModelSettings, Study
 from decar.dataset.normalise import Normalisation
 from decar.errors import ConfigError
 from decar.models.network import Network
-from decar.models.package import load_domain, load_package
+from decar.models.package import Package, open_package
 from decar.models.place import initial_folder
 from decar.models.task import Task, slices
 
 # The settings of a model that its weights depend on, fields and properties apart.
 SIZES = ("architecture", "channels", "kernel_size", "pooling", "hidden", "max_degree", "chiral")
-
-
-@dataclass(frozen=True)
-class Initial:
-    """The network that is begun with, what its package says, and the hashes of the molecules that it was trained on."""
-
-    folder: Path
-    network: Network
-    config: Mapping[str, Any]
-    tasks: tuple[Task, ...]
-    trained_on: frozenset[str]
-
-    def has_fields(self, settings: ModelSettings) -> bool:
-        """Return whether the first part can be taken over: the network sees these fields, in this order."""
-        return list(settings.fields) == list(self.config["fields"])
-
-    def normalisation(self) -> Normalisation:
-        """Return what the network's input was learned with."""
-        return Normalisation.from_json(self.config["normalisation"])
 
 
 def begin_with(study: Study, model: str, initial: str) -> Study:
@@ -56,23 +35,21 @@ def begin_with(study: Study, model: str, initial: str) -> Study:
     return study.model_copy(update={"training": training})
 
 
-def load_initial(settings: ModelSettings, scheme: str, fold: int) -> Initial | None:
-    """Return the network that `initial` names for this fold, None where it names none; errors as of `load_package`."""
+def load_initial(settings: ModelSettings, scheme: str, fold: int) -> Package | None:
+    """Return the network that `initial` names for this fold, None where it names none; errors as of `open_package`."""
     if settings.initial is None:
         return None
-    folder = initial_folder(settings.initial, scheme, fold)
-    network, config = load_package(folder)
-    if "chemistry" not in config:
-        raise ConfigError(
-            "the package does not say how its molecules were computed", where=folder, seen="format 1",
-            expected="format 2 or later", remedy="run its training job again: the finished network is only packed anew",
-        )  # fmt: skip
-    domain = load_domain(folder, config)
-    keys = frozenset(bytes(key).hex() for key in domain.keys) if domain else frozenset()
-    return Initial(folder, network, config, tuple(Task.from_json(entry) for entry in config["tasks"]), keys)
+    return open_package(initial_folder(settings.initial, scheme, fold))
 
 
-def take_over(initial: Initial, network: Network, tasks: Sequence[Task], study: Study, test: Sequence[str]) -> str:
+def normalisation_of(initial: Package | None, settings: ModelSettings) -> Normalisation | None:
+    """Return what the input was learned with where the first part is taken over: the fields are the same, in order."""
+    if initial is None or list(settings.fields) != list(initial.config["fields"]):
+        return None
+    return Normalisation.from_json(initial.config["normalisation"])
+
+
+def take_over(initial: Package, network: Network, tasks: Sequence[Task], study: Study, test: Sequence[str]) -> str:
     """Copy the weights into the network and return, in words, what is new.
 
     `test`: the keys of the molecules that the network will be tested on. Raises ConfigError for another architecture,
@@ -84,7 +61,7 @@ def take_over(initial: Initial, network: Network, tasks: Sequence[Task], study: 
     new = []
     with torch.no_grad():
         for name, part in parts.items():
-            if name == first and not initial.has_fields(network.settings):
+            if name == first and normalisation_of(initial, network.settings) is None:
                 new.append(f"{name} (other fields)")
             elif name == last:
                 fresh = _take_over_outputs(initial.tasks, given[name], tasks, part)
@@ -106,10 +83,8 @@ def freeze(network: Network, names: Sequence[str]) -> None:
         parts[name].requires_grad_(False)
 
 
-def lineage(initial: Initial | None, change: str, frozen: Sequence[str]) -> list[dict[str, Any]]:
+def lineage(initial: Package, change: str, frozen: Sequence[str]) -> list[dict[str, Any]]:
     """Return what the package says of the networks before this one, the oldest first."""
-    if initial is None:
-        return []
     stated = {name: initial.config[name] for name in ("name", "weights_sha256", "dataset_hash", "licence")}
     held = f"; frozen: {', '.join(frozen)}" if frozen else ""
     return [
@@ -119,7 +94,7 @@ def lineage(initial: Initial | None, change: str, frozen: Sequence[str]) -> list
     ]  # fmt: skip
 
 
-def _check(initial: Initial, network: Network, tasks: Sequence[Task], study: Study, test: Sequence[str]) -> None:
+def _check(initial: Package, network: Network, tasks: Sequence[Task], study: Study, test: Sequence[str]) -> None:
     before, now = initial.network.settings, network.settings
     differing = [name for name in SIZES if getattr(before, name, None) != getattr(now, name, None)]
     if differing:
@@ -144,7 +119,7 @@ def _check(initial: Initial, network: Network, tasks: Sequence[Task], study: Stu
         )  # fmt: skip
 
 
-def level_changes(initial: Initial, study: Study) -> list[str]:
+def level_changes(initial: Package, study: Study) -> list[str]:
     """Return how the level of theory differs from that of the initial network, which is allowed here."""
     found = differences(initial.config["chemistry"], chemistry_of(study))
     return [f"{name} {found[name][0]!r} -> {found[name][1]!r}" for name in sorted(found.keys() & FORBIDDING)]
