@@ -197,6 +197,11 @@ class ModelSettings(Section):
     chiral: bool = Field(False, description="`steerable`: tell mirror images apart.")
     hidden: Count = Field(32, description="Width of the fully connected layer before the output.")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="Dropout before the output.")
+    standardised: bool = Field(
+        False,
+        description="Begin with a hidden layer whose inputs are standardised over the training molecules "
+        "(arXiv 1511.06856); of no use with `initial`.",
+    )
     checkpointing: bool = Field(
         False,
         description="Keep no intermediate of a layer for its gradient, but compute it once more: less memory, a third "

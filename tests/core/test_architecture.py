@@ -54,6 +54,7 @@ STAGE_CODE = {
         "training/outcome.py",
         "training/objectives.py",
         "training/transfer.py",
+        "training/standardise.py",
         "training/callbacks.py",
         "training/domain.py",
         "models/published.py",

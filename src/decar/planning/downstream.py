@@ -122,7 +122,7 @@ def _training(
     jobs, hashes = [], []
     for model, described in settings["training"]["models"].items():
         # What a model does not use leaves its name as it was before decar could do it.
-        later = {"tasks", "initial", "frozen"}
+        later = {"tasks", "initial", "frozen", "standardised"}
         unused = {"checkpointing"} | (set() if described["architecture"] == "steerable" else {"max_degree", "chiral"})
         network = {
             name: value for name, value in described.items() if name not in unused and (name not in later or value)

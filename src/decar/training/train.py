@@ -49,6 +49,7 @@ from decar.training.loaders import Loaders
 from decar.training.module import FoldModule
 from decar.training.objectives import make_objectives, properties_of
 from decar.training.outcome import PREDICTION_COLUMNS, TASK_COLUMNS, auroc, gathered, per_molecule, task_metrics
+from decar.training.standardise import standardise_hidden
 from decar.training.transfer import freeze, level_changes, lineage, load_initial, normalisation_of, take_over
 
 
@@ -92,6 +93,8 @@ def train(
     seed = derive_seed(study.seed, "train", model_name, scheme, fold)
     tasks = [objective.task for objective in objectives]
     network, ancestors = _begin(study, settings, everything, tasks, seed, initial, report)
+    if settings.standardised and initial is None:
+        standardise_hidden(network, make("train"))
     module = FoldModule(network, study.training, objectives, seed)
     log = EpochLog(output / "metrics.csv", study.training, report)
     checkpoints = output / "checkpoints"
