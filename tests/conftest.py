@@ -10,10 +10,13 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from decar.baselines.chemprop_program import INSTALL as CHEMPROP
+
 LONG = ["workflow", "slurm", "interruption", "figures"]
 APART = ("test_interruption.py", "test_shared_store.py", "test_given_geometry.py")  # they need no finished study
 ROOT = Path(__file__).resolve().parents[1]
 INSTALL = {
+    "chemprop": ("chemprop", f"{CHEMPROP}; then put ENV/bin/chemprop on PATH"),
     "chromium": ("chromium", "apt-get install chromium"),
     "psi4": ("psi4", "apt-get install psi4, or conda install -c conda-forge psi4"),
     "slurm": ("slurmctld", "apt-get install slurmctld slurmd slurm-client munge"),

@@ -46,9 +46,11 @@ def run_chemprop(
         program, "predict", "--test-path", "data.csv", "--smiles-columns", "smiles", "--drop-extra-columns",
         "--model-paths", "model/model_0/best.pt", "--output", "predictions.csv", *common,
     ])  # fmt: skip
-    probability = pd.read_csv(folder / "predictions.csv").iloc[:, -1].to_numpy(dtype=np.float64)
-    if len(probability) != len(rows):
-        raise DataFormatError("Chemprop left molecules out", where=folder, seen=len(probability), expected=len(rows))
+    # Chemprop writes the table that it was given, with its probabilities in place of the labels.
+    said = pd.read_csv(folder / "predictions.csv")
+    if list(said["smiles"]) != list(table["smiles"]):
+        raise DataFormatError("Chemprop left molecules out", where=folder, seen=len(said), expected=len(rows))
+    probability = said["label"].to_numpy(dtype=np.float64)
     found = rows.assign(model="chemprop", label=rows["value"].astype(np.float64), probability=probability)
     return found[list(COLUMNS)]
 
