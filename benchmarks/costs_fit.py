@@ -28,6 +28,7 @@ from decar.planning import cost_steps
 from decar.planning.cost_sizes import MoleculeSizes, box_voxels, molecule_sizes
 from decar.record import read_record
 
+NETWORKS = Path(__file__).with_name("networks.json")
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "estimate.md"
 BEGIN = "<!-- errors: begin -->\n"
 Entry = dict[str, Any]
@@ -191,6 +192,19 @@ def step_quantities(report: dict[str, Any]) -> dict[str, Any]:
     return {name: fit(rows) for name, rows in found.items()}
 
 
+def architectures(steps: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return how many times the published network's step another one takes: the larger of two boxes, at equal batch."""
+    plain = {(step["network"], step["edge"]): step for step in steps if not step["way"]}
+    edges = sorted({edge for _, edge in plain})
+    return {
+        name: {
+            part: round(max(plain[name, edge][key] / plain["published", edge][key] for edge in edges), 2)
+            for part, key in (("seconds", "seconds"), ("memory", "peak_mib"))
+        }
+        for name in dict.fromkeys(name for name, _ in plain)
+    }  # fmt: skip
+
+
 def write_document(quantities: dict[str, Any]) -> None:
     """Write the table of errors into docs/estimate.md."""
     rows = [
@@ -222,6 +236,7 @@ def main(molecules: Path, steps: Path, output: Path, folder: Path | None = None)
             "functions": max(e.get("functions", 0) for e in entries),
         },
         "extents_angstrom": extents, "quantities": quantities,
+        "architectures": architectures(json.loads(NETWORKS.read_text(encoding="utf-8"))["steps"]),
     }  # fmt: skip
     write_text(output, json.dumps(constants, indent=1) + "\n")
     write_document(quantities)

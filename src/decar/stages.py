@@ -25,7 +25,7 @@ STAGE_VERSION = {
     "evaluate": 1,
     "interpret": 2,
     "attribute": 2,
-    "figures": 3,
+    "figures": 4,
 }
 
 # Settings of an engine that decide no number.

@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 
 from decar.config import Study
-from decar.planning.cost_jobs import batch_demands, plan_demands, sizes_for, step_demands, training_costs
+from decar.planning.cost_jobs import (
+    attribution_costs,
+    batch_demands,
+    plan_demands,
+    sizes_for,
+    step_demands,
+    training_costs,
+)
 from decar.planning.cost_model import constants, stage_costs
-from decar.planning.cost_steps import network_operations
+from decar.planning.cost_steps import attribution_passes, network_operations
 from decar.stages import MOLECULE_STAGES
 
 GROWING = ["CH4O", "C3H8O3", "C6H12O6", "C12H22O11", "C27H32O14"]
@@ -106,6 +113,31 @@ def test_memory_of_training_follows_batch_box_and_channels() -> None:
     rendered = step_demands(Study.model_validate(content), GROWING * 2000)
     assert rendered["train"].runtime > many["train"].runtime
     assert {**rendered, "train": many["train"]} == many
+
+
+def test_other_networks_cost_what_they_took_beside_the_published_one() -> None:
+    def costs(**network: object) -> tuple[float, float]:
+        study = make_study(training={"models": {"decar": {"channels": [8, 16], "kernel_size": 5}, "other": network}})
+        return training_costs(study, study.training.models["other"], 1000, 1e5)
+
+    plain = costs(channels=[8, 16], kernel_size=5)
+    residual = costs(channels=[8, 16], kernel_size=5, architecture="residual")
+    steerable = costs(channels=[8, 16], kernel_size=5, architecture="steerable")
+    chiral = costs(channels=[8, 16], kernel_size=5, architecture="steerable", chiral=True)
+    assert plain < residual < steerable < chiral
+    times = constants()["architectures"]["steerable"]["seconds"]
+    start = constants()["quantities"]["train.seconds"]["coefficients"]["1"]
+    assert steerable[0] - start == pytest.approx(times * (plain[0] - start))
+
+
+def test_attributions_cost_passes_through_the_networks() -> None:
+    # A gradient is a pass forward and two back; an occlusion asks once for each atom and once for the whole.
+    assert attribution_passes(["integrated_gradients"], 10, 7, 24, 13.0) == 10 * 7 * 72
+    assert attribution_passes(["occlusion", "grad_cam"], 2, 1, 24, 13.0) == 2 * (14 + 3)
+    study = make_study()
+    more = study.model_copy(update={"attribution": study.attribution.model_copy(update={"num_molecules": 20})})
+    assert attribution_costs(more, 100, 1e5, 13.0) == pytest.approx(2 * attribution_costs(study, 100, 1e5, 13.0))
+    assert attribution_costs(more, 5, 1e5, 13.0) == attribution_costs(study, 5, 1e5, 13.0)
 
 
 def test_operations_of_a_network_are_those_of_its_layers() -> None:

@@ -18,8 +18,8 @@ rule attribute:
         "../envs/training.yaml"
     threads: STUDY.training.threads
     resources:
-        mem_mb=mem_mb("interpret"),
-        runtime=runtime("interpret"),
+        mem_mb=mem_mb("attribute"),
+        runtime=runtime("attribute"),
     params:
         plan=PLAN_FILE,
     shell:

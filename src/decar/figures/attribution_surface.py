@@ -83,7 +83,7 @@ def draw(cloud: Cloud, found: Map, settings: FiguresSettings) -> tuple[Figure, F
         _draw_surface(axes, cloud, skin, rotation)
         axes.set_title(f"ρ = {settings.isovalue:g} e/bohr³, {title}")
         panel_letter(axes, letter)
-    halo_legend(figure, [panels[0]], limit, "by atom [logit]", settings, aspect=18)
+    halo_legend(figure, [panels[0]], limit, "by atom [logit]", settings, aspect=18, intervals=4)
     halo_legend(figure, list(panels[1:]), largest, "on the surface [logit/Å³]", settings, aspect=40)
     return figure, values
 

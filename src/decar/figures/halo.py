@@ -11,6 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from matplotlib.ticker import MaxNLocator
 
 from decar.config import FiguresSettings
 from decar.figures.structure import atom_places, draw_structure
@@ -73,13 +74,15 @@ def cells(
 
 
 def halo_legend(
-    figure: Figure, axes: Axes | Sequence[Axes], limit: float, label: str, settings: FiguresSettings, aspect: float = 20
-) -> None:
-    """Add the colour bar of the discs: into these axes, or below several of them."""
+    figure: Figure, axes: Axes | Sequence[Axes], limit: float, label: str, settings: FiguresSettings,
+    aspect: float = 20, intervals: int = 8,
+) -> None:  # fmt: skip
+    """Add the colour bar of the discs: into these axes, or below several of them; at most so many steps of ticks."""
     scale = ScalarMappable(Normalize(-limit, limit), diverging(settings))
     if isinstance(axes, Axes):
         bar = figure.colorbar(scale, cax=axes, orientation="horizontal")
     else:
         bar = figure.colorbar(scale, ax=list(axes), orientation="horizontal", fraction=0.05, pad=0.02, aspect=aspect)
     bar.set_label(label)
+    bar.locator = MaxNLocator(intervals, steps=[1, 2, 2.5, 5, 10])
     bar.outline.set_linewidth(0.4)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from decar.config import Study
 from decar.planning.batches import batch_prefix
-from decar.planning.cost_jobs import sizes_for, step_costs, training_costs
+from decar.planning.cost_jobs import attribution_costs, rendering_seconds, sizes_for, step_costs, training_costs
 from decar.planning.cost_model import constants, stage_costs
 from decar.planning.cost_sizes import MoleculeSizes
 from decar.planning.frozen import Plan
@@ -132,9 +132,14 @@ def _step_rows(study: Study, plan: Plan, sizes: MoleculeSizes) -> list[EstimateR
                      memory, stored * share))  # fmt: skip
     jobs = _missing([Path(plan.dataset) / "manifest.parquet"])
     rows.append(_whole("dataset", study, num, jobs, conformers, mean, largest))
-    rows.append(_training_row(study, plan, num, conformers, mean, largest))
+    fields = float(stage_costs(study, sizes)["fields"].seconds.sum())
+    rows.append(_training_row(study, plan, num, conformers, mean, largest, fields))
     jobs = _missing([Path(plan.interpretation) / "kernel_tests.parquet"])
     rows.append(_whole("interpret", study, num, jobs, conformers, mean, largest))
+    jobs = _missing([Path(plan.attribution) / "kernel_gallery.parquet"])
+    seconds = attribution_costs(study, num, mean, float(sizes.atoms.mean())) * jobs
+    looked_at = min(study.attribution.num_molecules, num)
+    rows.append(_row("attribute", looked_at, 0, jobs, seconds, "train.seconds", rows[-1].memory_mb * jobs, 0.0))
     return rows
 
 
@@ -144,12 +149,14 @@ def _whole(step: str, study: Study, num: int, jobs: int, conformers: int, mean: 
     return _row(step, num, 0, jobs, seconds * jobs, f"{step}.seconds", memory if jobs else 0.0, 0.0)
 
 
-def _training_row(study: Study, plan: Plan, num: int, conformers: int, mean: float, largest: float) -> EstimateRow:
+def _training_row(
+    study: Study, plan: Plan, num: int, conformers: int, mean: float, largest: float, fields: float
+) -> EstimateRow:
     seconds = memory = 0.0
     missing = [job for job in plan.training if not (Path(job.folder) / "predictions.parquet").exists()]
     for job in missing:
         network = study.training.models[job.model]
-        seconds += training_costs(study, network, conformers, mean)[0]
+        seconds += training_costs(study, network, conformers, mean)[0] + rendering_seconds(study, network, fields)
         memory = max(memory, training_costs(study, network, conformers, largest)[1])
     return _row("train", num, 0, len(missing), seconds, "train.seconds", memory, 0.0)
 
@@ -172,7 +179,7 @@ def _notes(study: Study, sizes: MoleculeSizes) -> list[str]:
     """Return what the numbers assume, and where the study leaves what was measured."""
     notes = [
         f"training is counted with all {study.training.max_epochs} epochs, on CPU; patience usually ends it sooner",
-        "evaluation, attribution, figures and report are not counted",
+        "evaluation, figures, report and benchmark are not counted",
     ]
     if study.quantum.backend != "pyscf":
         notes.append("wavefunctions were measured with PySCF; Psi4 takes two to four times as long (docs/estimate.md)")

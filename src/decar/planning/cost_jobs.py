@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from decar.config import ModelSettings, Study
 from decar.planning.cost_model import Costs, constants, predict, stage_costs
 from decar.planning.cost_sizes import MoleculeSizes, molecule_sizes
-from decar.planning.cost_steps import step_terms
+from decar.planning.cost_steps import attribution_passes, pass_terms, step_terms
 from decar.stages import MOLECULE_STAGES
 
 MEMORY_MARGIN, MEMORY_SPARE_MB, MEMORY_STEP_MB = 1.25, 300.0, 100.0
@@ -96,16 +96,17 @@ def step_demands(study: Study, formulas: Iterable[str] | pa.ChunkedArray) -> dic
         members = -(-num // study.dataset.num_shards) if step == "shards" else num
         seconds, memory = step_costs(study, step, members, largest)
         if step == "train":
-            rendered = [len(one.fields) for one in study.training.models.values() if one.input == "rendered"]
-            # An upper bound, each epoch: the fields stage checks what it renders.
-            once = float(stage_costs(study, sizes)["fields"].seconds[of].sum()) / len(study.fields.names)
-            seconds += study.training.max_epochs * once * max(rendered, default=0)
+            fields = float(stage_costs(study, sizes)["fields"].seconds[of].sum())
+            seconds += max(rendering_seconds(study, one, fields) for one in study.training.models.values())
             memory *= study.training.processes_per_node
             seconds /= study.training.nodes * study.training.processes_per_node
         one = np.array([seconds])
         demands[step] = Demand(
             max(int(_memory(np.array([memory]))[0]), LEAST_MB), max(int(_minutes(one, one)[0]), SMALL_STEP_MINUTES)
         )
+    seconds = attribution_costs(study, num, largest, float(sizes.atoms.max(initial=1.0)))
+    one = np.array([seconds])
+    demands["attribute"] = Demand(demands["interpret"].mem_mb, max(int(_minutes(one, one)[0]), SMALL_STEP_MINUTES))
     # These read tables: a row a molecule, and evaluation fits baselines on fingerprints of them.
     table = LEAST_MB + int(np.ceil(num * TABLE_MB_PER_MOLECULE))
     demands["tables"] = Demand(table, SMALL_STEP_MINUTES + int(num * TABLE_SECONDS_PER_MOLECULE / 60))
@@ -113,6 +114,11 @@ def step_demands(study: Study, formulas: Iterable[str] | pa.ChunkedArray) -> dic
         table + int(np.ceil(num * FINGERPRINT_MB)), 2 * SMALL_STEP_MINUTES + int(num * BASELINE_SECONDS / 60)
     )
     return demands
+
+
+def architecture_of(network: ModelSettings) -> str:
+    """Return the name under which the costs of a network were measured."""
+    return network.architecture + (", chiral" if network.architecture == "steerable" and network.chiral else "")
 
 
 # Generous shares of a molecule: rows of pandas tables; a fingerprint of 2048 float32 in two copies, boosted trees.
@@ -139,6 +145,30 @@ def training_costs(study: Study, network: ModelSettings, num_conformers: int, vo
     return _step_costs(study, "train", num_conformers, voxels, network)
 
 
+def rendering_seconds(study: Study, network: ModelSettings, fields: float) -> float:
+    """Return core-seconds of rendering all molecules each epoch, 0 for a network that reads shards.
+
+    `fields`: what the fields stage takes for all of them. An upper bound, because that stage checks what it renders.
+    """
+    if network.input != "rendered":
+        return 0.0
+    return study.training.max_epochs * fields * len(network.fields) / len(study.fields.names)
+
+
+def attribution_costs(study: Study, num_molecules: int, voxels: float, atoms: float) -> float:
+    """Return core-seconds of the attributions: every network once, the first one in all orientations."""
+    settings, network = study.attribution, study.training.models[study.interpret.model]
+    split = next(one for one in study.dataset.splits if one.scheme == study.interpret.scheme)
+    others = split.num_folds - 1 + 1 + bool(study.interpret.permuted_control)  # further folds, untrained, permuted
+    passes = attribution_passes(
+        settings.methods, min(settings.num_molecules, num_molecules), settings.num_rotations + others,
+        settings.num_steps, atoms,
+    )  # fmt: skip
+    # The start of a training is no part of it.
+    terms = {"1": 0.0, **pass_terms(passes, voxels, len(network.fields), network.channels, network.kernel_size)}
+    return float(predict("train.seconds", {name: np.array([value]) for name, value in terms.items()})[0])
+
+
 def _step_costs(study: Study, step: str, num: int, voxels: float, network: ModelSettings) -> tuple[float, float]:
     split = study.dataset.splits[0]
     processes = study.training.nodes * study.training.processes_per_node
@@ -148,7 +178,12 @@ def _step_costs(study: Study, step: str, num: int, voxels: float, network: Model
         batch_size=max(1.0, min(study.training.batch_size, num) / processes), epochs=study.training.max_epochs,
         train_share=(1 - 1 / split.num_folds) * (1 - split.validation_fraction), rotations=study.interpret.rotations,
     )  # fmt: skip
-    one = {name: {part: np.array([value]) for part, value in part_terms.items()} for name, part_terms in terms.items()}
+    # The terms are those of the published network; others were measured beside it at equal channels.
+    times = constants()["architectures"][architecture_of(network)]
+    one = {
+        name: {part: np.array([value * (1.0 if part == "1" else times[name])]) for part, value in part_terms.items()}
+        for name, part_terms in terms.items()
+    }
     return float(predict(f"{step}.seconds", one["seconds"])[0]), float(predict(f"{step}.memory", one["memory"])[0])
 
 

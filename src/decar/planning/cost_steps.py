@@ -1,4 +1,4 @@
-"""Core-seconds and memory of the steps that see all molecules: shards, dataset, training, interpretation.
+"""Core-seconds and memory of the steps that see all molecules: shards, dataset, training, explanation.
 
 As in cost_model.py: sums of measured coefficients times terms that grow with every size. `num` counts conformers with
 voxels, V the voxels of a box, M the multiply-adds of one pass through the network.
@@ -18,6 +18,22 @@ def network_operations(voxels: float, num_inputs: int, channels: Sequence[int], 
     return total
 
 
+def pass_terms(
+    passes: float, voxels: float, num_inputs: int, channels: Sequence[int], kernel_size: int
+) -> dict[str, float]:
+    """Return the terms of passes through a network, of the coefficients of `train.seconds`."""
+    operations = network_operations(voxels, num_inputs, channels, kernel_size)
+    return {"passes V": passes * voxels / MEGA, "passes M": passes * operations / GIGA}
+
+
+def attribution_passes(
+    methods: Sequence[str], num_molecules: int, num_orientations: int, num_steps: int, atoms: float
+) -> float:
+    """Return how many passes the attributions take: a gradient is three, an occluded atom one."""
+    of_method = {"integrated_gradients": 3 * num_steps, "occlusion": atoms + 1, "grad_cam": 3}
+    return num_molecules * num_orientations * sum(of_method[name] for name in methods)
+
+
 def step_terms(
     step: str, *, num: float, voxels: float, num_fields: int, num_inputs: int, channels: Sequence[int],
     kernel_size: int, batch_size: float, epochs: float, train_share: float, rotations: int,
@@ -32,8 +48,7 @@ def step_terms(
         case "train":
             # A step goes forward and backward (three passes), a validation forward, the end once over all.
             passes = epochs * num * train_share * 3 + epochs * num * (1 - train_share) / 2 + num
-            operations = network_operations(voxels, num_inputs, channels, kernel_size)
-            seconds |= {"passes V": passes * voxels / MEGA, "passes M": passes * operations / GIGA}
+            seconds |= pass_terms(passes, voxels, num_inputs, channels, kernel_size)
             widest = voxels * channels[0] * 4 / MEGA
             memory |= {"B V C": batch_size * widest, "B V": batch_size * num_inputs * voxels * 4 / MEGA}
         case "interpret":

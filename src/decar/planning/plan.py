@@ -33,7 +33,7 @@ from decar.stages import MOLECULE_STAGES, STAGE_VERSION, digest, settings_digest
 
 __all__ = ["Plan", "TrainingJob", "load_plan", "make_plan", "read_index"]
 
-PLAN_VERSION = 4  # of the names below and of the JSON file
+PLAN_VERSION = 5  # of the names below and of the JSON file
 
 
 def make_plan(
