@@ -21,7 +21,7 @@ from scipy.special import gamma as gamma_function
 from decar.fields.harmonics import solid_harmonics
 from decar.fields.orbitals import VALUE, CartesianOrbitals
 from decar.fields.points import functions_at
-from decar.fields.quadrature import lebedev
+from decar.fields.quadrature import lebedev, lebedev_degree
 from decar.fields.radial_poisson import angular_momenta, radial_potentials
 from decar.fields.screening import function_bounds, needed_functions
 
@@ -56,6 +56,11 @@ class Angular:
 
     degree: int
     highest_l: int
+
+    def refined(self, more: int) -> "Angular":
+        """Return a rule that keeps so many more l, and integrates their products with what is smooth."""
+        highest_l = self.highest_l + more
+        return Angular(lebedev_degree(max(self.degree, 2 * highest_l + 5)), highest_l)
 
 
 @dataclass(frozen=True)
@@ -121,8 +126,8 @@ def _components(
 
 def _zones(angular: Angular) -> tuple[Angular, Angular, Angular]:
     """Return the rules of the inner, middle and outer third of the radii: a ninth, four ninths, all of the ball."""
-    middle = 2 * ceil(angular.degree / 3) + 1
-    inner = 2 * ceil(angular.degree / 4) - 1
+    middle = lebedev_degree(2 * ceil(angular.degree / 3) + 1)
+    inner = lebedev_degree(2 * ceil(angular.degree / 4) - 1)
     return (
         Angular(inner, min(angular.highest_l, inner // 2)),
         Angular(middle, min(angular.highest_l, middle // 2)),

@@ -42,11 +42,12 @@ class Expansion:
     num_radii: int
     heavy: Angular
     hydrogen: Angular
+    more_l: int  # for each step of the angular momentum of an atom's functions above d
     dtype: torch.dtype  # of the orbitals on the lattice and around nuclei
 
 
-STANDARD = Expansion(3.7, 1e-4, 1e-6, 32, Angular(23, 8), Angular(17, 6), torch.float32)
-TIGHT = Expansion(5.2, 1e-6, 1e-8, 60, Angular(35, 14), Angular(29, 12), torch.float64)
+STANDARD = Expansion(3.7, 1e-4, 1e-6, 32, Angular(23, 8), Angular(17, 6), 0, torch.float32)
+TIGHT = Expansion(5.2, 1e-6, 1e-8, 60, Angular(41, 18), Angular(35, 15), 3, torch.float64)
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ def _hard_atoms(
         tightest = float(wavefunction.basis.exponents[owner == atom].max(initial=1.0))
         radii = ceil(expansion.num_radii * max(1.0, tightest / FIRST_ROW_EXPONENT) ** 0.2)
         angular = expansion.hydrogen if number == 1 else expansion.heavy
+        highest = int(wavefunction.basis.angular_momentum[wavefunction.basis.atom == atom].max(initial=0))
+        angular = angular.refined(expansion.more_l * max(0, highest - 2)) if expansion.more_l else angular
         centre, charge = wavefunction.geometry_bohr[atom], float(wavefunction.nuclear_charges[atom])
         rule, parts = BallRule(radii, reach), (split.hard[atom], split.partners[number])
         atoms.append(hard_atom(*parts, centre, charge, rule, angular, exponent, expansion.dtype))

@@ -66,6 +66,14 @@ class AtomQuadrature:
         return np.asarray((radii**2 * slopes)[:, None] * self.direction_weights * self.share).ravel()
 
 
+LEBEDEV_DEGREES = (*range(3, 33, 2), *range(35, 132, 6))
+
+
+def lebedev_degree(least: int) -> int:
+    """Return the degree of the smallest Lebedev rule of at least this degree."""
+    return next(degree for degree in LEBEDEV_DEGREES if degree >= least)
+
+
 @cache
 def lebedev(degree: int) -> tuple[Floats, Floats]:
     """Return unit vectors (3, n) and weights (n,) that integrate spherical harmonics up to `degree` exactly."""
