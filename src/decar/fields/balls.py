@@ -12,7 +12,7 @@ from scipy.interpolate import make_interp_spline
 from decar.fields.grid import VoxelGrid
 from decar.fields.hard_atoms import HardAtom, compensation_factors
 from decar.fields.harmonics import solid_harmonics
-from decar.fields.quadrature import LEBEDEV_DEGREES, lebedev
+from decar.fields.quadrature import lebedev, lebedev_degree
 from decar.fields.radial_poisson import angular_momenta
 
 Floats = NDArray[np.float64]
@@ -102,7 +102,7 @@ def harmonic_gradients(highest_l: int, dtype: torch.dtype, device: torch.device)
     By projection on a sphere, where Lebedev's rule is exact; the derivative is that of a polynomial by an imaginary
     step, which is exact too.
     """
-    directions, weights = lebedev(next(degree for degree in LEBEDEV_DEGREES if degree >= 2 * highest_l))
+    directions, weights = lebedev(lebedev_degree(2 * highest_l))
     harmonics = solid_harmonics(torch.tensor(directions), highest_l)
     matrices = []
     for axis in range(3):

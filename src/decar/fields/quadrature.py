@@ -17,7 +17,7 @@ from scipy.spatial.distance import cdist
 
 Floats = NDArray[np.float64]
 HYDROGEN_SHARE = 0.3
-LEBEDEV_DEGREES: tuple[int, ...] = (*range(3, 33, 2), 35, 41, 47, 53, 59)  # the rules that there are
+LEBEDEV_DEGREES = (*range(3, 33, 2), *range(35, 132, 6))  # the rules that there are
 NEAREST_BOHR = 1e-6  # keeps 1 / r^3 finite on a nucleus
 
 
@@ -64,9 +64,6 @@ class AtomQuadrature:
         """Return r^2 dr dOmega w_A of every point, (radius * direction,) [bohr^3]."""
         radii, slopes = self.rule.radius(self.rule.nodes), self.rule.slope(self.rule.nodes)
         return np.asarray((radii**2 * slopes)[:, None] * self.direction_weights * self.share).ravel()
-
-
-LEBEDEV_DEGREES: tuple[int, ...] = (*range(3, 33, 2), *range(35, 132, 6))
 
 
 def lebedev_degree(least: int) -> int:
