@@ -17,7 +17,7 @@ from scipy.spatial.distance import cdist
 
 Floats = NDArray[np.float64]
 HYDROGEN_SHARE = 0.3
-LEBEDEV_DEGREES = (*range(3, 33, 2), *range(35, 132, 6))  # the rules that there are
+LEBEDEV_DEGREES: tuple[int, ...] = (*range(3, 33, 2), *range(35, 132, 6))  # the rules that there are
 NEAREST_BOHR = 1e-6  # keeps 1 / r^3 finite on a nucleus
 
 
