@@ -1,25 +1,32 @@
-"""Two processes on two cores against one: molecules a minute of every stage that works molecule by molecule.
+"""Two processes on two cores against one: what they do in a minute, of every stage that takes most of its time.
 
     python benchmarks/workers.py benchmarks/workers.json
 
-One thread a process, as the workflow runs them. Each stage gets the same molecule as often as makes it last a second or
-more a worker (that of a real study would be as many different ones), and each worker as many of them as one alone has,
-so that twice the molecules in the same time is the bar. Run it on an idle machine: the load before is noted.
+One thread a process, as the workflow runs them: the stages that work molecule by molecule, writing a shard, and steps
+of training (the published network, batches of one box of 64^3 voxels: a fold a process). Each stage gets the same
+molecule as often as makes it last a second or more a worker (that of a real study would be as many different ones), and
+each worker as many of them as one alone has, so that twice the molecules in the same time is the bar. Run it on an idle
+machine: the load before is noted.
 """
 
 import json
 import os
 import sys
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from decar.atomic import write_text
 from decar.batch import Compute, Molecule
-from decar.config import Study
+from decar.config import ModelSettings, Study
+from decar.dataset.shards import write_shard
 from decar.fields.compute import compute as fields
+from decar.models.build import build_network
 from decar.molecules.conformers import compute as conformers
 from decar.provenance import provenance
 from decar.quantum.optimise import compute as optimise
@@ -34,8 +41,32 @@ STUDY = Study.model_validate({
     "interpret": {"model": "decar"}, "figures": {"example": "none"},
 })  # fmt: skip
 MOLECULE = Molecule("dihydroxyacetone", "OCC(=O)CO", 0, 1, None)
+
+
+def shard(_: Study, molecule: Molecule, __: str, parent: Record | None) -> Record:
+    """Write a shard of one molecule, and read it for its hash as the stage does."""
+    assert parent is not None
+    with tempfile.TemporaryDirectory() as folder:
+        write_shard(Path(folder) / "shard.h5", [(molecule.key, parent)], {})
+    return parent
+
+
+def training_steps(_: Study, __: Molecule, ___: str, parent: Record | None) -> Record:
+    """Take ten steps of training."""
+    assert parent is not None
+    network = build_network(ModelSettings(), 0.4, 1).train()
+    optimiser = torch.optim.AdamW(network.parameters())
+    voxels = torch.rand((1, 1, 64, 64, 64), generator=torch.Generator().manual_seed(1))
+    for _step in range(10):
+        network(voxels, torch.ones_like(voxels)).sum().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    return parent
+
+
 STAGES: dict[str, tuple[Compute, int]] = {
     "conformers": (conformers, 8), "optimise": (optimise, 3), "wavefunction": (wavefunction, 1), "fields": (fields, 3),
+    "shards": (shard, 30), "train": (training_steps, 2),
 }  # fmt: skip
 
 
