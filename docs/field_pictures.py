@@ -51,7 +51,7 @@ def draw(axis: plt.Axes, field: Field, values: np.ndarray, wavefunction: Wavefun
     limit = float(np.quantile(np.abs(shown), 0.97)) or 1.0
     has_signs = shown.min() < -0.02 * limit
     image = axis.imshow(
-        shown.T, origin="lower", extent=(x[0], x[-1], y[0], y[-1]), cmap="RdBu_r" if has_signs else "viridis",
+        shown.T, origin="lower", extent=(x[0], x[-1], y[0], y[-1]), cmap="RdBu" if has_signs else "viridis",
         vmin=-limit if has_signs else 0, vmax=limit,
     )  # fmt: skip
     if field.channels == 3:

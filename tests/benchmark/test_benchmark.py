@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from decar.baselines.chemprop_program import find_chemprop
 from decar.benchmark.compute import choose, compute_parts
-from decar.benchmark.parts import benchmark_folder, parts_of
+from decar.benchmark.parts import benchmark_folder, parts_of, study_of
 from decar.benchmark.split_dataset import benchmark_splits
 from decar.benchmark.write import permuted_problems, write_tables
 from decar.cli import app
@@ -151,6 +151,15 @@ def test_clusters_are_those_of_rdkit() -> None:
     sizes = sorted(map(len, found)), sorted(map(len, expected))
     assert sizes[0] == sizes[1]  # ties are broken in another order
     assert 1 < len(found) < len(SMILES)
+
+
+def test_a_part_is_one_process_on_one_gpu_where_the_study_trains_on_many(made: tuple[Study, Path, Path]) -> None:
+    study, dataset, _ = made
+    for gpus in (0, 4):
+        many = {"nodes": 2, "gpus_per_node": gpus, "processes_per_node": 4}
+        wide = study.model_copy(update={"training": study.training.model_copy(update=many)})
+        own = study_of(wide, parts_of(with_benchmark(wide), dataset)[0]).training
+        assert (own.nodes, own.processes_per_node, own.gpus_per_node) == (1, 1, min(1, gpus))
 
 
 def test_permuted_labels_must_give_a_coin() -> None:

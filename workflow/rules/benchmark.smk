@@ -9,6 +9,7 @@ rule benchmark_part:
         "../envs/training.yaml"
     threads: STUDY.training.threads
     resources:
+        gpu=gpus_of_part,
         mem_mb=mem_mb("train"),
         runtime=runtime("train"),
     params:

@@ -2,7 +2,13 @@
 import os
 from pathlib import Path
 
-from decar.benchmark.parts import benchmark_folder, parts_of, unavailable
+from decar.benchmark.parts import (
+    benchmark_folder,
+    gpus_per_part,
+    network_contenders,
+    parts_of,
+    unavailable,
+)
 from decar.config_file import load_study
 from decar.figures.catalogue import GROWTH, TABLE_NAMES, figure_names
 from decar.planning.frozen import load_plan
@@ -164,6 +170,14 @@ def benchmark_parts():
         for part in parts_of(STUDY, Path(PLAN.dataset))
         if part.contender not in left_out
     ]
+
+
+def gpus_of_part(wildcards):
+    """A network of a study that trains on GPUs needs one, a baseline needs none."""
+    is_network = any(
+        wildcards.part.startswith(f"{name}-") for name in network_contenders(STUDY)
+    )
+    return gpus_per_part(STUDY) if is_network else 0
 
 
 def benchmark_of_figure(wildcards):

@@ -102,13 +102,20 @@ def seed_of(study: Study, seed: int) -> int:
     return study.seed if seed == 0 else derive_seed(study.seed, "benchmark", seed)
 
 
+def gpus_per_part(study: Study) -> int:
+    """Return 1 where the study trains on GPUs, else 0."""
+    return min(1, study.training.gpus_per_node)
+
+
 def study_of(study: Study, part: Part) -> Study:
     """Return the study as its part sees it: with its seed, and with its network alone."""
     networks = network_contenders(study)
     models: Mapping[str, ModelSettings] = (
         {part.contender: networks[part.contender]} if part.contender in networks else {}
     )
-    training = study.training.model_copy(update={"models": models})
+    # A part is one process of one job, whatever the trainings of the study are.
+    one = {"nodes": 1, "processes_per_node": 1, "gpus_per_node": gpus_per_part(study)}
+    training = study.training.model_copy(update={"models": models, **one})
     return study.model_copy(update={"seed": seed_of(study, part.seed), "training": training})
 
 

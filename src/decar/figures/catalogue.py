@@ -52,7 +52,7 @@ CATALOGUE = {
         "Every field of the registry on the example, rendered from its wavefunction on the plane of the nuclei's "
         "largest spread; dots are nuclei within 0.6 Å of the plane. Fields of either sign have a scale symmetric "
         "about zero, which ends at the 96 % quantile of the slice, as nuclei would take all of it. Of vectors the "
-        "length is in colour and the direction in the plane in arrows.",
+        "length is in colour and the direction in the plane in arrows; of fields of either sign blue is positive.",
     ),
     "data_flow": Entry(
         "Data flow",

@@ -94,7 +94,7 @@ def _panel(figure: Figure, axes: Axes, bar: Axes, field: Field, values: Floats, 
     shown, low, high = scale(field, values)
     extent = (found.x[0], found.x[-1], found.y[0], found.y[-1])
     image = axes.imshow(
-        shown, origin="lower", extent=extent, cmap="RdBu_r" if low < 0 else "viridis", vmin=low, vmax=high,
+        shown, origin="lower", extent=extent, cmap="RdBu" if low < 0 else "viridis", vmin=low, vmax=high,
         interpolation="bilinear",
     )  # fmt: skip
     if field.channels == 3:

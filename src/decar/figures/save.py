@@ -23,7 +23,10 @@ METADATA: dict[str, dict[str, str | None]] = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure and the tidy table that holds every number in it."""
+    """A figure and its tidy table: every number in it, or of a picture of a whole grid what sums it up.
+
+    The records that such a picture was rendered from are in its receipt.
+    """
 
     figure: Figure
     table: pd.DataFrame

@@ -70,10 +70,17 @@ def cells(column: Column, row: dict[str, object]) -> tuple[str, ...]:
     if _is_missing(value):
         return ("", "", "") if column.low else ("",)
     if not column.low:
-        return (format(value, column.form) if column.form else str(value),)
+        return (_plain(format(value, column.form)) if column.form else str(value),)
     low, high = float(str(row[column.low])), float(str(row[column.high]))
     places = decimals((high - low) / 2)
-    return tuple("" if math.isnan(number) else f"{number:.{places}f}" for number in (float(str(value)), low, high))
+    return tuple(
+        "" if math.isnan(number) else _plain(f"{number:.{places}f}") for number in (float(str(value)), low, high)
+    )
+
+
+def _plain(number: str) -> str:
+    """Return a number without the sign of a zero that was rounded to."""
+    return number[1:] if number.startswith("-") and not any(digit in number for digit in "123456789") else number
 
 
 def _is_missing(value: object) -> bool:
