@@ -67,6 +67,37 @@ def test_what_costs_more_is_estimated_to_cost_more(
     assert (more > less).all()
 
 
+@pytest.mark.parametrize(
+    ("stage", "small", "large"),
+    [
+        ("wavefunction", {"quantum": {"basis": "sto-3g"}}, {"quantum": {"basis": "6-31g*"}}),
+        ("wavefunction", {"quantum": {"basis": "6-31g*"}}, {"quantum": {"basis": "def2-tzvp"}}),
+        ("wavefunction", {}, {"quantum": {"backend": "psi4"}}),
+        ("optimise", {"optimise": {"methods": ["mmff"]}}, {"optimise": {"methods": ["mmff", "dft"]}}),
+        ("fields", {"fields": {"spacing_angstrom": 0.2}}, {"fields": {"spacing_angstrom": 0.1}}),
+    ],
+)
+def test_jobs_ask_for_more_memory_where_basis_or_grid_are_larger(
+    stage: str, small: dict[str, dict[str, object]], large: dict[str, dict[str, object]]
+) -> None:
+    asked = [batch_demands(make_study(**study), GROWING, range(5))[:, PLACE[stage]] for study in (small, large)]
+    assert (asked[1] >= asked[0]).all()
+    assert asked[1][-1, 0] > asked[0][-1, 0]  # megabytes of the largest molecule
+
+
+def test_psi4_is_counted_wherever_it_computes_and_nowhere_else() -> None:
+    sizes = sizes_for(make_study(), GROWING)
+    for methods, run_by_psi4 in ((["gfn2-xtb"], {"wavefunction"}), (["dft"], {"wavefunction", "optimise"})):
+        ours, theirs = (
+            stage_costs(make_study(optimise={"methods": methods}, quantum={"backend": backend}), sizes)
+            for backend in ("pyscf", "psi4")
+        )
+        for stage in MOLECULE_STAGES:
+            ratio = theirs[stage].seconds / ours[stage].seconds
+            assert ratio == pytest.approx(np.full(5, 4.0 if stage in run_by_psi4 else 1.0)), stage
+            assert ((theirs[stage].memory_mb > ours[stage].memory_mb) == (stage in run_by_psi4)).all(), stage
+
+
 def test_a_batch_asks_for_its_largest_molecule_and_the_time_of_all() -> None:
     study = make_study()
     alone = batch_demands(study, GROWING, range(5))

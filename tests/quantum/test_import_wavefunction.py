@@ -170,7 +170,7 @@ DAMAGE = {
     "fractions": ("molden", lambda t: t.replace("2.000000", "1.950000", 1), {}, "not one closed-shell"),
     "another functional": ("molden", same, {"method": "pbe0", "functional": "hyb_gga_xc_pbeh"}, "no solution"),
     "another basis": ("molden", same, {"basis": "6-31g"}, "another number of basis functions"),
-    "spherical": ("molden", same, {"is_cartesian": False}, "another number of basis functions"),
+    "spherical": ("molden", same, {"is_cartesian": False}, "no combinations of the functions of 6-31g"),
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
-"""A job that needs more memory than its rule asked for is killed by SLURM, and passes with twice as much."""
+"""A job that needs more memory than its rule asked for is killed by SLURM, and passes with twice memory and time."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def test_job_killed_for_memory_passes_with_more(
     campaign.finish(campaign.start("--dry-run"))
     monkeypatch.chdir(campaign.folder)
     plan = load_plan(next(Path("results/small/plan").glob("plan-*.json")))
-    (first,) = {demand[0] for demand in plan.demands.values()}  # megabytes of the first attempt
+    ((first, minutes),) = {tuple(demand[:2]) for demand in plan.demands.values()}  # of the first attempt
     environment = cluster.environment()
     bin_folder = Path(environment["PATH"].split(":")[1])
     shim = tmp_path / "bin" / "decar"
@@ -45,4 +46,5 @@ def test_job_killed_for_memory_passes_with_more(
     assert (killed["state"], passed["state"]) == ("FAILED", "COMPLETED")
     asked = [cluster.client("scontrol", "show", "job", job["id"]).stdout for job in (killed, passed)]
     assert [f"mem={mb}M" in text for mb, text in zip((first, 2 * first), asked)] == [True, True]
-    assert "RunTime" in asked[0]
+    limits = [re.search(r" TimeLimit=(\d+):(\d+):00", text) for text in asked]
+    assert [60 * int(limit[1]) + int(limit[2]) for limit in limits if limit] == [minutes, 2 * minutes]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from decar.config import Study
 from decar.config_file import load_study
-from decar.planning.cost_estimate import EstimateRow, estimate
+from decar.planning.cost_estimate import START_SECONDS, EstimateRow, estimate
 from decar.planning.cost_model import constants
 from decar.planning.frozen import Plan, load_plan
 from decar.planning.plan import make_plan
@@ -89,6 +90,32 @@ def test_core_seconds_of_a_wavefunction_lie_in_the_stated_range(
     expected = float(stage_costs(study, sizes_for(study, ["C2H5NO"]))["wavefunction"].seconds[0])
     factor = MACHINE * constants()["quantities"]["wavefunction.seconds"]["factor_90"]
     assert measured / factor < expected < measured * factor
+
+
+def test_a_study_with_psi4_is_estimated_at_psi4s_costs_and_with_the_error_of_its_methods(
+    fresh: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(fresh, monkeypatch)
+    content = load_study(Path("config.yaml")).model_dump(mode="json")
+    found = {}
+    for backend, methods in (("pyscf", ["mmff"]), ("pyscf", ["mmff", "dft"]), ("psi4", ["mmff", "dft"])):
+        content["quantum"]["backend"], content["optimise"]["methods"] = backend, methods
+        rows = estimate(Study.model_validate(content), plan).rows
+        found[backend, methods[-1]] = {row.stage: row for row in rows}
+    ours, theirs = found["pyscf", "dft"], found["psi4", "dft"]
+    for stage in ours:
+        if stage in ("optimise", "wavefunction"):
+            assert theirs[stage].core_hours > 1.5 * ours[stage].core_hours, stage
+            assert theirs[stage].memory_mb > ours[stage].memory_mb, stage
+        else:
+            assert theirs[stage] == ours[stage], stage
+    for row, quantity in (
+        (found["pyscf", "mmff"]["optimise"], "optimise.mmff.seconds"),
+        (ours["optimise"], "optimise.dft.single points"),
+    ):
+        start = row.jobs * START_SECONDS / 3600
+        factor = constants()["quantities"][quantity]["factor_90"]
+        assert (row.core_hours_high - start) / (row.core_hours - start) == pytest.approx(factor)
 
 
 def test_no_job_used_more_memory_than_it_asks_for(finished: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

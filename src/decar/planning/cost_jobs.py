@@ -6,7 +6,7 @@ beside the resident set.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +21,6 @@ from decar.stages import MOLECULE_STAGES
 MEMORY_MARGIN, MEMORY_SPARE_MB, MEMORY_STEP_MB = 1.25, 300.0, 100.0
 TIME_MARGIN, SLOWEST_MARGIN, TIME_SPARE_MINUTES = 2.0, 4.0, 10.0
 LEAST_MB, SMALL_STEP_MINUTES = 2000, 30
-# Psi4 is a second process beside ours: eight jobs of 1.0 to 1.9 GB (by the numbers of PySCF) were killed by SLURM above
-# that, and passed with twice as much (docs/slurm); it takes two to four times as long (docs/estimate.md).
-PSI4_TIMES_MEMORY, PSI4_SPARE_MB, PSI4_TIMES_SECONDS = 1.4, 300.0, 4.0
 
 Integers = NDArray[np.int64]
 
@@ -49,9 +46,6 @@ def batch_demands(study: Study, formulas: Iterable[str] | pa.ChunkedArray, start
     """
     different, of = _distinct(formulas)
     costs = stage_costs(study, sizes_for(study, different))
-    if study.quantum.backend == "psi4":
-        run_by_psi4 = ["wavefunction", *(["optimise"] if "dft" in study.optimise.methods else [])]
-        costs |= {stage: _with_psi4(costs[stage]) for stage in run_by_psi4}
     return np.stack([_demands(costs[stage], of, starts) for stage in MOLECULE_STAGES], axis=1)
 
 
@@ -61,11 +55,6 @@ def _distinct(formulas: Iterable[str] | pa.ChunkedArray) -> tuple[list[str], NDA
         formulas = pa.chunked_array([pa.array(formulas, type=pa.string())])
     encoded = formulas.combine_chunks().dictionary_encode()
     return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
-
-
-def _with_psi4(costs: Costs) -> Costs:
-    memory = PSI4_TIMES_MEMORY * costs.memory_mb + PSI4_SPARE_MB
-    return replace(costs, memory_mb=memory, seconds=PSI4_TIMES_SECONDS * costs.seconds)
 
 
 def _demands(costs: Costs, of: NDArray[np.int32], starts: Sequence[int]) -> Integers:

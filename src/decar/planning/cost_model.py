@@ -32,6 +32,10 @@ QUADRATURE = (
     (70 * 590, 105 * 770), (80 * 770, 120 * 974), (90 * 974, 135 * 1202), (100 * 1202, 150 * 1202),
     (200 * 1454, 200 * 1454),
 )  # fmt: skip
+# Psi4 beside PySCF, whose single points were measured. It takes two to four times as long (docs/estimate.md); it is a
+# second process beside ours: eight jobs of 1.0 to 1.9 GB (by the numbers of PySCF) were killed by SLURM above that, and
+# passed with twice as much (docs/slurm).
+PSI4_TIMES_SECONDS, PSI4_TIMES_MEMORY, PSI4_SPARE_MB = 4.0, 1.4, 300.0
 MEGA = 1e6
 
 
@@ -61,15 +65,16 @@ def stage_costs(study: Study, sizes: MoleculeSizes) -> dict[str, Costs]:
     """Return the costs of the per-molecule stages, in order."""
     kept = float(study.conformers.num_kept)
     geometry = predict("geometry.bytes", geometry_terms(sizes)) * kept
-    quantum, field = wavefunction_terms(sizes, study.quantum), field_terms(sizes, study.fields)
+    field = field_terms(sizes, study.fields)
+    optimise = sum(optimise_seconds(study, sizes).values(), np.zeros(len(sizes)))
     found = {
         "conformers": Costs(
             predict("conformers.seconds", conformer_terms(sizes, study.conformers)),
             predict("conformers.memory", geometry_terms(sizes)), geometry,
         ),
-        "optimise": Costs(_optimise_seconds(study, sizes) * kept, _optimise_memory(study, sizes), geometry),
+        "optimise": Costs(optimise * kept, _optimise_memory(study, sizes), geometry),
         "wavefunction": Costs(
-            predict("wavefunction.seconds", quantum) * kept, wavefunction_memory(study.quantum, sizes),
+            wavefunction_seconds(study.quantum, sizes) * kept, wavefunction_memory(study.quantum, sizes),
             predict("wavefunction.bytes", wavefunction_size_terms(sizes)) * kept,
         ),
         "fields": Costs(
@@ -128,9 +133,16 @@ def quadrature_points(sizes: MoleculeSizes, level: int) -> Floats:
     return np.asarray(sizes.hydrogens * hydrogen + (sizes.atoms - sizes.hydrogens) * heavy)
 
 
+def wavefunction_seconds(settings: QuantumSettings, sizes: MoleculeSizes) -> Floats:
+    """Return the seconds of one single point."""
+    seconds = predict("wavefunction.seconds", wavefunction_terms(sizes, settings))
+    return seconds * PSI4_TIMES_SECONDS if settings.backend == "psi4" else seconds
+
+
 def wavefunction_memory(settings: QuantumSettings, sizes: MoleculeSizes) -> Floats:
     """Return the memory of one single point [MB]."""
-    return predict("wavefunction.memory", wavefunction_memory_terms(sizes, settings))
+    memory = predict("wavefunction.memory", wavefunction_memory_terms(sizes, settings))
+    return memory * PSI4_TIMES_MEMORY + PSI4_SPARE_MB if settings.backend == "psi4" else memory
 
 
 def wavefunction_memory_terms(sizes: MoleculeSizes, settings: QuantumSettings) -> Terms:
@@ -196,17 +208,15 @@ def field_size_terms(sizes: MoleculeSizes, settings: FieldsSettings) -> Terms:
     }
 
 
-def _optimise_seconds(study: Study, sizes: MoleculeSizes) -> Floats:
-    """Return the seconds of the chain of methods for one conformer."""
+def optimise_seconds(study: Study, sizes: MoleculeSizes) -> dict[str, Floats]:
+    """Return the seconds of each method of the chain for one conformer, by the quantity that is measured of it."""
     terms = optimise_terms(sizes, has_solvent=study.optimise.solvent is not None)
-    total = np.zeros(len(sizes))
+    found: dict[str, Floats] = {}
     for method in study.optimise.methods:
-        if method == "dft":
-            single = predict("wavefunction.seconds", wavefunction_terms(sizes, study.quantum))
-            total += predict("optimise.dft.single points", terms) * single
-        else:
-            total += predict(f"optimise.{method}.seconds", terms)
-    return total
+        quantity = "optimise.dft.single points" if method == "dft" else f"optimise.{method}.seconds"
+        single = wavefunction_seconds(study.quantum, sizes) if method == "dft" else 1.0
+        found[quantity] = found.get(quantity, 0.0) + predict(quantity, terms) * single
+    return found
 
 
 def _optimise_memory(study: Study, sizes: MoleculeSizes) -> Floats:

@@ -102,7 +102,7 @@ def _basis(
         return file.basis, file.core_charges, lambda coefficients: coefficients, 0.0
     target = build_mole(system, level, MEMORY_MB)
     source = to_pyscf_mole(_bare(file, system, level))
-    _check_kind(file, level, int(target.nao), path)
+    _check_kind(file, level, target, path)
     overlap = target.intor_symmetric("int1e_ovlp")
     cross = gto.intor_cross("int1e_ovlp", target, source)
 
@@ -125,14 +125,19 @@ def _basis(
     return extract_basis(target), np.asarray(target.atom_charges(), dtype=np.float64), expand, residual
 
 
-def _check_kind(file: ForeignFile, level: Level, num_functions: int, path: Path) -> None:
-    """Refuse spherical functions where Cartesian ones are stated: they would be expressed in them without residual."""
-    if file.format in UNCONTRACTED or file.basis.num_functions == num_functions:
+def _check_kind(file: ForeignFile, level: Level, target: gto.Mole, path: Path) -> None:
+    """Refuse spherical functions where Cartesian ones are stated: they would be expressed in them without residual.
+
+    The other way round the residual tells: Turbomole writes spherical functions as combinations of Cartesian ones.
+    """
+    found, expected = file.basis.num_functions, int(target.nao)
+    is_written_cartesian = file.basis.is_cartesian and found == int(target.nao_cart())
+    if file.format in UNCONTRACTED or found == expected or is_written_cartesian:
         return
     raise DataFormatError(
         f"the file has another number of basis functions than {level.basis}", where=path,
-        seen=f"{file.basis.num_functions}, {'Cartesian' if file.basis.is_cartesian else 'spherical'}",
-        expected=f"{num_functions}, {'Cartesian' if level.is_cartesian else 'spherical'}",
+        seen=f"{found}, {'Cartesian' if file.basis.is_cartesian else 'spherical'}",
+        expected=f"{expected}, {'Cartesian' if level.is_cartesian else 'spherical'}",
         remedy=f"name the basis that was used (the file says {file.basis_name or 'none'}), Cartesian or spherical",
     )  # fmt: skip
 

@@ -53,12 +53,19 @@ def _kinds(file: ForeignFile, cartesian: bool | None) -> list[bool]:
         return [cartesian]
     if file.basis.angular_momentum.max() < 2:
         return [True]
-    return [False, True] if file.format in UNCONTRACTED else [file.basis.is_cartesian]
+    # Turbomole and Molpro compute with spherical functions and write molden files of Cartesian ones.
+    is_open = file.format in UNCONTRACTED or (file.format == "molden" and file.basis.is_cartesian)
+    return [False, True] if is_open else [file.basis.is_cartesian]
 
 
 def _method_of(file: ForeignFile) -> str | None:
-    """Return the method in this project's spelling, or None; Psi4 writes RHF for every restricted calculation."""
+    """Return the method in this project's spelling, or None.
+
+    Psi4 writes RHF for every restricted calculation; Q-Chem 5.2 writes R, and no method.
+    """
     if file.method is None or (file.program == "Psi4" and file.method.lower() in {"rhf", "uhf", "rohf"}):
+        return None
+    if file.method.lower() in SPIN_PREFIXES:
         return None
     said = file.method.lower()
     for prefix in SPIN_PREFIXES:
