@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from xdist.remote import Producer
@@ -21,6 +22,18 @@ INSTALL = {
     "psi4": ("psi4", "apt-get install psi4, or conda install -c conda-forge psi4"),
     "slurm": ("slurmctld", "apt-get install slurmctld slurmd slurm-client munge"),
 }
+
+
+def required() -> set[str]:
+    """Return the programs without which tests fail where they would skip."""
+    return set(filter(None, os.environ.get("DECAR_REQUIRE", "").split(",")))
+
+
+def skip_unless(is_required: bool, reason: str) -> NoReturn:
+    """Skip a test that cannot run here; fail it where it has to."""
+    if is_required:
+        pytest.fail(f"{reason} (DECAR_REQUIRE={os.environ['DECAR_REQUIRE']})", pytrace=False)
+    pytest.skip(reason)
 
 
 @pytest.fixture
@@ -46,7 +59,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
         ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True, check=False
     )
     if mounted.returncode:
-        pytest.skip("mounting a small file system needs root")
+        skip_unless(os.geteuid() == 0 and bool(required()), "mounting a small file system needs root")
     yield folder
     subprocess.run(["umount", folder], check=True)
 
@@ -77,8 +90,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByGroup
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The long groups start first, so that two workers end together.
     items.sort(key=lambda item: LONG.index(group) if (group := group_of(item.nodeid)) in LONG else len(LONG))
-    required = set(filter(None, os.environ.get("DECAR_REQUIRE", "").split(",")))
+    needed = required()
     for item in items:
         for name, (program, install) in INSTALL.items():
-            if item.get_closest_marker(name) and shutil.which(program) is None and name not in required:
+            if item.get_closest_marker(name) and shutil.which(program) is None and name not in needed:
                 item.add_marker(pytest.mark.skip(reason=f"{program} is not installed: {install}"))

@@ -223,15 +223,18 @@ def test_a_given_geometry_passes_through_untouched():
     assert record.arrays["atomic_numbers"].tolist() == [atom.GetAtomicNum() for atom in raw.GetAtoms()]
 
 
-def test_dft_minimum_of_hydrogen_with_dispersion():
+@pytest.mark.parametrize("backend", ["pyscf", pytest.param("psi4", marks=pytest.mark.psi4)])
+def test_dft_minimum_of_hydrogen_with_dispersion(backend):
     """Experiment: r_e = 0.7414 angstrom; B3LYP gives 0.743 in a large basis."""
-    quantum = QuantumSettings(basis="6-31g*", method="b3lyp", convergence_hartree=1e-9)
+    quantum = QuantumSettings(backend=backend, basis="6-31g*", method="b3lyp", convergence_hartree=1e-9)
     settings = study(methods=("gfn2-xtb", "dft"), quantum=quantum)
     _, record = run(settings, molecule("[H][H]"))
     geometry = record.arrays["geometry_bohr"][0]
     assert np.linalg.norm(geometry[1] - geometry[0]) * ANGSTROM_PER_BOHR == pytest.approx(0.743, abs=0.004)
     assert [step["method"] for step in record.metadata["steps"][0]] == ["gfn2-xtb", "dft"]
     assert record.arrays["energy_hartree"][0] == pytest.approx(-1.175, abs=0.005)
+    assert record.provenance["engine"]["name"] == backend
+    assert record.provenance["engine"]["versions"]
 
 
 def test_dispersion_is_attractive_and_added_once():

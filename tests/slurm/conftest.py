@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import required, skip_unless
 from tests.workflow.conftest import ROOT, STUDY, Workspace, make_workspace
 
 from .cluster import Cluster
@@ -94,7 +95,8 @@ class Watch:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     if os.geteuid() != 0:
-        pytest.skip("the daemons of the test cluster need root: run the tests of SLURM in a container")
+        reason = "the daemons of the test cluster need root: run the tests of SLURM in a container"
+        skip_unless("slurm" in required(), reason)
     # A short path: that of a socket has at most 107 letters.
     with tempfile.TemporaryDirectory(prefix="decar-slurm-") as folder:
         found = Cluster(Path(folder))

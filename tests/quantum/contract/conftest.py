@@ -2,6 +2,7 @@ import pytest
 
 from decar.config import QuantumSettings
 from decar.quantum.backend import get_backend
+from tests.conftest import required, skip_unless
 
 
 @pytest.fixture(params=["pyscf", pytest.param("psi4", marks=pytest.mark.psi4)], scope="session")
@@ -12,4 +13,4 @@ def backend(request):
     try:
         return get_backend(QuantumSettings(backend=request.param))
     except BackendUnavailableError as error:
-        pytest.skip(str(error))
+        skip_unless(request.param in required(), str(error))
