@@ -173,6 +173,16 @@ def test_environments_pin_what_the_lock_pins(root: Path) -> None:
     assert set(pins) <= lock
 
 
+def test_every_environment_of_a_rule_installs_decar(root: Path) -> None:
+    rules = "".join(path.read_text() for path in (root / "workflow" / "rules").glob("*.smk"))
+    names = re.findall(r'conda:\s+f?"\.\./envs/(.+)\.yaml"', rules)
+    assert len(names) == rules.count("conda:")
+    for name in {*names, "pyscf", "psi4"} - {"{STUDY.quantum.backend}"}:
+        script = root / "workflow" / "envs" / f"{name}.post-deploy.sh"
+        assert script.with_name(f"{name}.yaml").is_file()
+        assert 'pip install --no-deps "${DECAR_SOURCE:-.}"' in script.read_text(), script.name
+
+
 def test_bare_profile_names_resolve(root: Path) -> None:
     for name in ("local", "slurm"):
         assert (root / name).is_symlink()

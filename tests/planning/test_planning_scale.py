@@ -24,6 +24,7 @@ from decar.planning.downstream import _labelled
 from decar.planning.hashing import keys_of
 from decar.planning.identify import identify_row
 from decar.planning.index import _first_of_key, _order, build_index, count_status, read_sound, write_index
+from decar.planning.plan import make_plan
 from decar.stages import MOLECULE_STAGES, digest, molecule_recipes, recipe_function, stage_recipe, stage_settings
 
 KEYS = [digest(number) for number in range(120)]
@@ -214,6 +215,20 @@ def test_a_better_batch_size_is_named_for_many_molecules(tmp_path: Path) -> None
     assert batch_size_to_advise(study(tmp_path, batch_size=1), 20_000) is None
     assert batch_size_to_advise(study(tmp_path, batch_size=1), 1_000_000) == 977
     assert batch_size_to_advise(study(tmp_path, batch_size=2), 1_000_000) is None
+
+
+def test_a_plan_reports_the_better_batch_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [f"{'abcdefgh'[count]},,{'C' * (count + 1)}O,{count % 2}" for count in range(8)]
+    (tmp_path / "t.csv").write_text("\n".join(["id,name,smiles,active", *rows]))
+    content = study(tmp_path, batch_size=1).model_dump(mode="json")
+    content["dataset"]["splits"] = [{"scheme": "random", "num_folds": 2}]
+    monkeypatch.setattr("decar.planning.batches.MANY_JOBS", 7)
+    monkeypatch.setattr("decar.planning.batches.GOOD_NUMBER", 4)
+    reported: list[str] = []
+    make_plan(tmp_path / "study.yaml", parse_study(content), report=reported.append)
+    (message,) = [message for message in reported if "workflow.batch_size" in message]
+    assert message.startswith("8 molecules are 8 jobs a stage")
+    assert message.endswith("for example to 2")
 
 
 def test_index_marks_failures_duplicates_and_missing_labels(settings: MoleculesSettings, tmp_path: Path) -> None:
