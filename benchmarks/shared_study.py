@@ -1,12 +1,14 @@
 """A study of the wavefunctions of one HDF5 file: table, study file, and the wavefunction records in its store.
 
-    python -m benchmarks.shared_study FILE.h5 FOLDER [--limit 20] [--unchecked]
+    python -m benchmarks.shared_study FILE.h5 FOLDER [--limit 20] [--unchecked] [--multitask]
     snakemake benchmark --profile local --configfile FOLDER/study.yaml
 
 The file is described in `benchmarks/tastants.py`. Every molecule is turned into its principal axes (its orbitals with
 it, exactly), comes into the study with that geometry as an entry of an SDF table, and is imported as
 `decar import-wavefunction` does it, with one Fock build (some seconds each). `--unchecked` leaves the Fock build out:
-electrons and orthonormality are still checked, and the record says so. Records that are there are kept, so it may be
+electrons and orthonormality are still checked, and the record says so. `--multitask` writes a study of networks that
+learn four computed properties beside the taste: dipole moment, energy of the highest occupied orbital, RDKit's logP and
+polar surface area. It may share the store of the study without it (`store` in its study.yaml). Records that are there are kept, so it may be
 stopped at any time. FOLDER lies wherever you like; a study.yaml that is there is kept.
 """
 
@@ -19,7 +21,9 @@ from typing import Any
 import h5py
 import numpy as np
 import yaml
-from benchmarks.tastants import tastant
+from benchmarks.tastants import DEBYE, tastant
+from rdkit import Chem
+from rdkit.Chem import Crippen, rdMolDescriptors
 
 from decar.atomic import write_text
 from decar.batch import Molecule
@@ -51,6 +55,17 @@ FIELDS = {
     "density_potential": {"fields": ["electron_density", "electrostatic_potential"]},
     "promolecular": {"fields": ["promolecular_density"], "role": "control"},
 }
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "published_density_no_rotations": {**NETWORKS["published"], **FIELDS["density"], "augmentation": "none"},
+    "published_density_24_rotations": {**NETWORKS["published"], **FIELDS["density"], "augmentation": "rotations_24"},
+    **{
+        f"steerable_{name}_standardised": {
+            "architecture": "steerable", **NETWORKS["steerable"], **FIELDS[name], "standardised": True,
+        }
+        for name in ("density", "density_potential")
+    },
+}  # fmt: skip
+PROPERTIES = {"dipole": "debye", "highest_occupied": "hartree", "logp": "1", "polar_area": "angstrom^2"}
 STUDY: dict[str, Any] = {
     "study": "shared",
     "molecules": {"labels": {"sweet": {"column": "sweet"}}, "protonation": "as_given"},
@@ -65,11 +80,12 @@ STUDY: dict[str, Any] = {
         "models": {
             f"{architecture}_{name}": {"architecture": architecture, **size, **fields}
             for architecture, size in NETWORKS.items() for name, fields in FIELDS.items()
-        },
-        "max_epochs": 60, "patience": 10, "learning_rate": 3e-3,
+        } | ABLATIONS,
+        "max_epochs": 80, "patience": 25, "learning_rate": 3e-3,
     },
     "benchmark": {
         "splits": {"scaffold": {"scheme": "scaffold"}}, "permuted": ["published_density", "tuned_lssvm_descriptors"],
+        "train_shares": [0.25, 0.5, 1.0],
     },
     "interpret": {"model": "published_density", "scheme": "scaffold"},
     "figures": {"positive_name": "sweet", "negative_name": "not sweet"},
@@ -119,20 +135,46 @@ def unchecked(study: Study, molecule: Molecule, recipe: str, found: Wavefunction
     return Record("wavefunction", recipe, metadata, found.to_arrays("0/"), made_by)
 
 
-def write_study(folder: Path, example: str) -> Study:
+def properties_of(found: Wavefunction, smiles: str) -> dict[str, float]:
+    """Return the four computed properties, by the names of PROPERTIES."""
+    molecule = Chem.MolFromSmiles(smiles)
+    return {
+        "dipole": float(np.linalg.norm(found.dipole_e_bohr)) * DEBYE,
+        "highest_occupied": float(found.alpha_energies.max()),
+        "logp": Crippen.MolLogP(molecule), "polar_area": rdMolDescriptors.CalcTPSA(molecule),
+    }  # fmt: skip
+
+
+def multitask() -> dict[str, Any]:
+    """Return the parts of the study that differ: labels, and networks that learn them beside the taste."""
+    labels = {name: {"column": name, "kind": "regression", "unit": unit} for name, unit in PROPERTIES.items()}
+    models = {
+        f"{name}_multitask": {**STUDY["training"]["models"][name], "tasks": {task: {"weight": 0.25} for task in labels}}
+        for name in ("published_density", "published_density_potential", "steerable_density_potential")
+    }
+    return {
+        "study": "shared_multitask", "training": {**STUDY["training"], "models": models},
+        "molecules": {**STUDY["molecules"], "labels": {**STUDY["molecules"]["labels"], **labels}},
+        "interpret": {"model": "published_density_multitask", "scheme": "scaffold"},
+        "benchmark": {**STUDY["benchmark"], "baselines": [], "permuted": []},
+    }  # fmt: skip
+
+
+def write_study(folder: Path, example: str, changes: dict[str, Any]) -> Study:
     """Write FOLDER/study.yaml, unless it is there, and return what it says."""
     path = folder / "study.yaml"
     if not path.exists():
+        asked = {**STUDY, **changes}
         settings = {
-            **STUDY, "results": str(folder / "results"), "store": str(folder / "store"),
-            "molecules": {**STUDY["molecules"], "table": str(folder / "table.sdf")},
+            **asked, "results": str(folder / "results"), "store": str(folder / "store"),
+            "molecules": {**asked["molecules"], "table": str(folder / "table.sdf")},
             "figures": {**STUDY["figures"], "example": example},
         }  # fmt: skip
         write_text(path, yaml.safe_dump(settings, sort_keys=False))
     return load_study(path)
 
 
-def main(source: Path, folder: Path, limit: int | None, is_checked: bool) -> None:
+def main(source: Path, folder: Path, limit: int | None, is_checked: bool, is_multitask: bool) -> None:
     """Write the table and the study file, then import every molecule of the file."""
     molecules: dict[str, tuple[Wavefunction, str]] = {}
     entries = []
@@ -141,10 +183,13 @@ def main(source: Path, folder: Path, limit: int | None, is_checked: bool) -> Non
             found, sha256 = molecules[name] = read_molecule(file[name])
             stated = file[name].attrs
             entry = sdf_entry(name, str(stated["smiles"]), found.atomic_numbers, found.geometry_bohr)
-            labels = f"> <name>\n{stated['name']}\n\n> <sweet>\n{int(stated['sweet'])}\n\n$$$$\n"
-            entries.append(entry.removesuffix("$$$$\n") + labels)
+            labels: dict[str, object] = {"name": stated["name"], "sweet": int(stated["sweet"])}
+            if is_multitask:
+                labels |= properties_of(found, str(stated["smiles"]))
+            tags = "".join(f"> <{tag}>\n{value}\n\n" for tag, value in labels.items())
+            entries.append(entry.removesuffix("$$$$\n") + tags + "$$$$\n")
     write_text(folder / "table.sdf", "".join(entries))
-    study = write_study(folder, next(iter(molecules)))
+    study = write_study(folder, next(iter(molecules)), multitask() if is_multitask else {})
     store, num_imported = Store(study.store), 0
     for row in build_index(study.molecules, study.folder / "plan" / "rows", print).to_dict("records"):
         if row["status"] != "ok":
@@ -172,5 +217,6 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--limit", type=int, help="only so many molecules")
     parser.add_argument("--unchecked", action="store_true", help="leave the Fock build out")
+    parser.add_argument("--multitask", action="store_true", help="networks that learn computed properties, too")
     asked = parser.parse_args()
-    main(asked.file, asked.folder.resolve(), asked.limit, not asked.unchecked)
+    main(asked.file, asked.folder.resolve(), asked.limit, not asked.unchecked, asked.multitask)
