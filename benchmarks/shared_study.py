@@ -8,8 +8,8 @@ it, exactly), comes into the study with that geometry as an entry of an SDF tabl
 `decar import-wavefunction` does it, with one Fock build (some seconds each). `--unchecked` leaves the Fock build out:
 electrons and orthonormality are still checked, and the record says so. `--multitask` writes a study of networks that
 learn four computed properties beside the taste: dipole moment, energy of the highest occupied orbital, RDKit's logP and
-polar surface area. It may share the store of the study without it (`store` in its study.yaml). Records that are there are kept, so it may be
-stopped at any time. FOLDER lies wherever you like; a study.yaml that is there is kept.
+polar surface area; it may share the store of the study without it (`store` in its study.yaml). Records that are there
+are kept, so it may be stopped at any time. FOLDER lies wherever you like; a study.yaml that is there is kept.
 """
 
 import argparse
