@@ -1,4 +1,7 @@
-"""A picture of a molecule as the report shows it: `python docs/report_picture.py REPORT.html ID OUTPUT.png`."""
+"""A picture of a molecule as the report shows it: `python docs/report_picture.py REPORT.html ID OUTPUT.png [WIDTH]`.
+
+The width of the window in pixels is 1120 unless said otherwise; 390 is that of a phone.
+"""
 
 import base64
 import sys
@@ -13,10 +16,10 @@ from tests.figures.browser import Browser  # noqa: E402
 TRIANGLES = "Number(document.getElementById('cloud').dataset.triangles)"
 
 
-def main(report: Path, identifier: str, output: Path) -> None:
+def main(report: Path, identifier: str, output: Path, width: int = 1120) -> None:
     """Open the molecule, colour its cloud by the potential, and save what is seen."""
     with tempfile.TemporaryDirectory() as profile:
-        browser = Browser(Path(profile), 1120, 1200)
+        browser = Browser(Path(profile), width, 1200)
         browser.open(f"{report.resolve().as_uri()}#molecule={identifier}")
         browser.wait(f"document.readyState === 'complete' && {TRIANGLES} > 0")
         browser.choose("#painted", "electrostatic_potential")
@@ -27,4 +30,4 @@ def main(report: Path, identifier: str, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), *map(int, sys.argv[4:5]))
