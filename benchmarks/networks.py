@@ -62,13 +62,14 @@ def step(name: str, edge: int, way: str) -> dict[str, Any]:
     """Measure a training step in this process, whose only work it is."""
     torch.set_num_threads(1)
     made = network(name, 0.2, **WAYS.get(way, {})).train()
+    asked = torch.compile(made) if way == "compiled" else made
     optimiser = torch.optim.AdamW(made.parameters())
     voxels = torch.rand((1, 1, edge, edge, edge), generator=torch.Generator().manual_seed(1))
     mask, before, seconds = torch.ones_like(voxels), peak_mib(), []
     for _ in range(4 if edge <= 64 else 1):
         start = time.process_time()
         with torch.autocast("cpu", torch.bfloat16, enabled=way == "bfloat16"):
-            logits = made(voxels, mask)
+            logits = asked(voxels, mask)
         torch.nn.functional.softplus(logits.float()).sum().backward()
         optimiser.step()
         optimiser.zero_grad()
@@ -134,6 +135,7 @@ def main(output: Path, page: Path, wavefunctions: Path | None) -> None:
     known = {(row["network"], row["edge"], row["way"]) for row in results["steps"]}
     wanted = [(name, edge, "") for edge in EDGES for name in NETWORKS]
     wanted += [(name, 64, way) for way in ("checkpointing", "bfloat16") for name in ("published", "steerable")]
+    wanted += [(name, 64, "compiled") for name in ("published", "residual")]
     wanted += [(name, 200, "checkpointing") for name in ("published", "steerable")]
     for case in wanted:
         if case not in known:
