@@ -20,6 +20,7 @@ from decar.figures.style import (
 )
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+LOWER = 2.4  # inches of the lower row
 ROLE_COLOUR = {"model": "#0072B2", "control": GREY, "baseline": "#D55E00"}
 
 
@@ -30,27 +31,30 @@ def draw_benchmark(contenders: pd.DataFrame, calibration: pd.DataFrame) -> Drawi
 
 
 def _figure(contenders: pd.DataFrame, calibration: pd.DataFrame) -> Figure:
+    """Draw the splits in the upper row; growth with data, where there is some, and calibration in the lower one."""
     whole = contenders[contenders["share"] == contenders["share"].max()]
     splits = list(dict.fromkeys(whole["split"]))
     names = in_order(whole.rename(columns={"contender": "model"}))
-    has_growth = contenders["share"].nunique() > 1
-    columns = len(splits) + (2 if has_growth else 1)
-    figure = new_figure(PAGE * max(1.0, columns / 3), 0.8 + 0.22 * len(names))
-    panels = figure.subplots(1, columns, squeeze=False)[0]
+    tall = 0.6 + 0.17 * len(names)
+    figure = new_figure(PAGE, tall + LOWER)
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(tall, LOWER))[:, 0]
+    panels = upper.subplots(1, len(splits), squeeze=False, sharey=True)[0]
     for letter, axes, split in zip(LETTERS, panels, splits):
         _forest(axes, whole[whole["split"] == split], names)
         axes.set_xlim(min(0.3, float(whole[["pooled_low", "auroc"]].min().min()) - 0.03), 1.03)
-        axes.set_yticks(range(len(names)), [readable(name) for name in names] if letter == "a" else [])
         panel_letter(axes, letter)
-    rest = list(panels[len(splits) :])
-    if has_growth:
-        draw_growth(rest[0], grown(contenders[contenders["split"] == splits[0]]), intervals=False)
-        rest[0].set_title("growth with data")
-        rest[0].set_ylabel("AUROC, mean of folds")
-        rest[0].legend()
-        panel_letter(rest.pop(0), LETTERS[len(splits)])
-    _reliability(rest[0], calibration, whole[whole["split"] == splits[0]])
-    panel_letter(rest[0], LETTERS[columns - 1])
+    panels[0].set_yticks(range(len(names)), [readable(name) for name in names])
+    panels[0].set_ylim(len(names) - 0.5, -0.5)
+    rows = grown(contenders[contenders["split"] == splits[0]])
+    below = lower.subplots(1, 1 + (not rows.empty), squeeze=False)[0]
+    if not rows.empty:
+        draw_growth(below[0], rows, intervals=False)
+        below[0].set_title(f"growth with data, {readable(str(splits[0]))}")
+        below[0].set_ylabel("AUROC, mean of folds")
+    _reliability(below[-1], calibration, whole[whole["split"] == splits[0]])
+    for letter, axes in zip(LETTERS[len(splits) :], below):
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        panel_letter(axes, letter)
     return figure
 
 
@@ -62,7 +66,6 @@ def _forest(axes: Axes, rows: pd.DataFrame, names: list[str]) -> None:
         axes.plot(row["auroc_pooled"], y, MARKER_OF_ROLE[role], color=colour)
         axes.plot(row["auroc"], y, "|", color=BLACK, markersize=6)
     axes.axvline(0.5, color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
-    axes.set_ylim(len(names) - 0.5, -0.5)
     first = rows.iloc[0]
     axes.set_title(f"{readable(str(first['split']))} (n = {first['molecules']})")
     axes.set_xlabel("AUROC, pooled; | mean of folds")
@@ -79,11 +82,9 @@ def _reliability(axes: Axes, calibration: pd.DataFrame, rows: pd.DataFrame) -> N
         role = str(row["role"])
         axes.plot(
             curve["probability"], curve["share_positive"], LINE_OF_ROLE[role], marker=MARKER_OF_ROLE[role],
-            color=ROLE_COLOUR[role], label=f"{readable(str(row['contender']))} ({role})",
+            color=ROLE_COLOUR[role], label=f"{readable(str(row['contender']))}\n({role})",
         )  # fmt: skip
-    axes.set_title("calibration")
+    axes.set_title("calibration of the best of each role")
     axes.set_xlabel("predicted probability")
     axes.set_ylabel("share of positives")
-    axes.set_ylim(-0.03, 1.5)  # room for the legend
-    axes.set_yticks([0.0, 0.5, 1.0])
-    axes.legend(loc="upper left")
+    axes.set_ylim(-0.03, 1.03)

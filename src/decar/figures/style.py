@@ -92,10 +92,20 @@ def panel_letter(axes: Axes, letter: str) -> None:
     )  # fmt: skip
 
 
+SPECIAL = {
+    "auroc": "AUROC", "mcc": "MCC", "atom_counts": "atom counts", "chemprop": "D-MPNN (Chemprop)",
+    "lightgbm_ecfp4": "LightGBM on ECFP4", "lightgbm_ecfp4_descriptors": "LightGBM on ECFP4, descriptors",
+    "tuned_lightgbm": "LightGBM (tuned)", "tuned_random_forest": "random forest (tuned)",
+    "tuned_lssvm_descriptors": "LS-SVM on descriptors (tuned)",
+    "tuned_lightgbm_atom_counts": "LightGBM on atom counts (tuned)",
+}  # fmt: skip
+
+
 def readable(name: str) -> str:
     """Return a name of a table as words: `balanced_accuracy` -> `balanced accuracy`; acronyms in capitals."""
-    special = {"auroc": "AUROC", "mcc": "MCC", "lightgbm_ecfp4": "LightGBM on ECFP4", "atom_counts": "atom counts"}
-    return special.get(name, name.replace("_", " ").replace("smiles", "SMILES"))
+    if name.endswith("_permuted") and name.removesuffix("_permuted") in SPECIAL:
+        return f"{SPECIAL[name.removesuffix('_permuted')]}, permuted"
+    return SPECIAL.get(name, name.replace("_", " ").replace("smiles", "SMILES"))
 
 
 def shortened(name: str, most: int) -> str:
