@@ -23,6 +23,7 @@ from decar.config import Study
 from decar.dataset.assemble import assemble
 from decar.dataset.shards import write_shard
 from decar.provenance import provenance
+from decar.receipt import write_table
 from decar.record import Record, write_record
 from decar.threads import set_threads
 
@@ -70,8 +71,8 @@ def write_records(case: dict[str, Any], folder: Path) -> None:
         write_record(folder / f"{number}.h5", Record("fields", key_of(number), metadata, arrays))
 
 
-def tables() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    keys = [key_of(number) for number in range(NUM)]
+def write_tables(folder: Path) -> None:
+    keys = sorted(key_of(number) for number in range(NUM))
     values = [float(number % 2) for number in range(NUM)]
     index = pd.DataFrame({
         "row": range(NUM), "id": keys, "name": keys, "raw": "C", "status": "ok", "reason": None, "message": None,
@@ -81,7 +82,8 @@ def tables() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     receipts = pd.DataFrame({"key": keys, "status": "ok", "num_conformers": 1, "stage": None, "reason": None,
                              "message": None})  # fmt: skip
     labels = pd.DataFrame({"key": keys, "property": "sweet", "value": values, "kind": "binary", "unit": None})
-    return index, receipts, labels
+    for name, table in (("index", index), ("receipt", receipts), ("molecules", index), ("labels", labels)):
+        write_table(folder / f"{name}.parquet", table)
 
 
 def run_step(step: str, case: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -94,10 +96,11 @@ def run_step(step: str, case: dict[str, Any], folder: Path) -> dict[str, Any]:
     before = cpu_seconds()
     if step == "records":
         write_records(case, folder)
+        write_tables(folder)
     elif step == "shards":
         write_shard(shard, [(key_of(number), folder / f"{number}.h5") for number in range(NUM)], {})
     elif step == "dataset":
-        assemble(study, *tables(), [shard], folder / "dataset")
+        assemble(study, folder / "index.parquet", [folder / "receipt.parquet"], folder, [shard], folder / "dataset")
     elif step == "train":
         train(study, folder / "dataset", folder / "shards", "decar", "random", 0, folder / "model")
     else:

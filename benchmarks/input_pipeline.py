@@ -27,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import AllChem
-from tests.dataset.synthetic_study import key_of, make_study, make_tables
+from tests.dataset.synthetic_study import key_of, make_study, make_tables, write_tables
 
 from decar.atomic import write_text
 from decar.config import FieldsSettings, ModelSettings
@@ -70,7 +70,8 @@ def make_data(folder: Path, edge: int, num: int) -> tuple[Path, Path]:
         }  # fmt: skip
         members.append((key_of(number), Record("fields", f"{number}", metadata, arrays)))
     write_shard(folder / "shards" / "0-a.h5", members, {})
-    assemble(make_study(folder), *make_tables(num), [folder / "shards" / "0-a.h5"], folder / "dataset")
+    tables = write_tables(folder, *make_tables(num))
+    assemble(make_study(folder), *tables, [folder / "shards" / "0-a.h5"], folder / "dataset")
     return folder / "dataset", folder / "shards"
 
 

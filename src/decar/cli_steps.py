@@ -129,19 +129,16 @@ def shards(
 def dataset(plan: PlanFile) -> None:
     """Join shards, labels and splits into a dataset; list the failures."""
     from decar.dataset.assemble import assemble
-    from decar.planning.plan import load_plan, read_index
-    from decar.receipt import read_receipts, read_table
+    from decar.planning.frozen import load_plan
 
     planned = load_plan(plan)
+    folder = Path(planned.folder)
     assemble(
         load_study(Path(planned.study)),
-        read_index(planned),
-        read_receipts(
-            [Path(planned.folder) / "fields" / f"{name}.parquet" for name in planned.receipts["fields"]],
-            ["key", "status", "stage", "reason", "message"],
-        ),
-        read_table(Path(planned.molecules) / "labels.parquet"),
-        [Path(planned.folder) / "shards" / f"{name}.h5" for name in planned.shards],
+        Path(planned.index),
+        [folder / "fields" / f"{name}.parquet" for name in planned.receipts["fields"]],
+        Path(planned.molecules),
+        [folder / "shards" / f"{name}.h5" for name in planned.shards],
         Path(planned.dataset),
     )
 

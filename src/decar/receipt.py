@@ -20,6 +20,7 @@ COLUMNS = (
     "key", "smiles", "charge", "multiplicity", "molblock", "recipe", "status", "stage", "reason", "message",
     "num_conformers", "wall_seconds",
 )  # fmt: skip
+AT_A_TIME = 10_000  # rows of a table that are in memory where it is read in parts
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -32,6 +33,18 @@ def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Read a Parquet table, or some columns of it; raises DataFormatError when it is missing or damaged."""
     try:
         return pd.read_parquet(path, columns=columns)
+    except (OSError, ValueError) as error:
+        raise DataFormatError(
+            "the table cannot be read", where=path, seen=str(error), remedy="delete it and run the workflow again"
+        ) from error
+
+
+def read_parts(path: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """Yield a Parquet table, or some columns of it, AT_A_TIME rows each; raises DataFormatError as `read_table`."""
+    try:
+        with pq.ParquetFile(path) as file:
+            for part in file.iter_batches(AT_A_TIME, columns=columns):
+                yield pa.Table.from_batches([part])
     except (OSError, ValueError) as error:
         raise DataFormatError(
             "the table cannot be read", where=path, seen=str(error), remedy="delete it and run the workflow again"

@@ -12,7 +12,7 @@ from decar.dataset.shards import write_shard
 from decar.fields.compute import compute
 from decar.record import Record
 from decar.store import Store
-from tests.dataset.synthetic_study import key_of, make_study, make_tables
+from tests.dataset.synthetic_study import key_of, make_study, make_tables, write_tables
 from tests.fields.systems import molecule
 
 FIELDS = ("electron_density", "density_gradient", "electrostatic_potential")
@@ -52,5 +52,6 @@ def make_rendered_dataset(folder: Path, study: Study, num: int) -> tuple[Path, P
         one = Molecule(key, "O", 0, 1, None)
         members.append((key, compute(study, one, f"fields {number}", record)))
     write_shard(folder / "shards" / "0-test.h5", members, {})
-    assemble(study, *make_tables(num), [folder / "shards" / "0-test.h5"], folder / "dataset")
+    tables = write_tables(folder, *make_tables(num))
+    assemble(study, *tables, [folder / "shards" / "0-test.h5"], folder / "dataset")
     return folder / "dataset", folder / "shards"

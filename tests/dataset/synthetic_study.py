@@ -13,6 +13,7 @@ import pandas as pd
 from decar.config import Study
 from decar.dataset.assemble import assemble
 from decar.dataset.shards import bucket, write_shard
+from decar.receipt import write_table
 from decar.record import Place, Record, write_record
 
 SPACING = 0.6  # bohr
@@ -99,6 +100,18 @@ def make_tables(num: int, failed: tuple[int, ...] = ()) -> tuple[pd.DataFrame, p
     return pd.DataFrame(rows), pd.DataFrame(receipts), pd.DataFrame(labels)
 
 
+def write_tables(
+    folder: Path, index: pd.DataFrame, receipts: pd.DataFrame, labels: pd.DataFrame
+) -> tuple[Path, list[Path], Path]:
+    """Write what the dataset step reads beside shards; return index, receipts and the folder of the molecules step."""
+    sound = index.loc[index["status"] == "ok"].sort_values("key")
+    write_table(folder / "index.parquet", index)
+    write_table(folder / "receipt.parquet", receipts.sort_values("key"))
+    write_table(folder / "molecules" / "molecules.parquet", sound)
+    write_table(folder / "molecules" / "labels.parquet", labels.sort_values(["key", "property"]))
+    return folder / "index.parquet", [folder / "receipt.parquet"], folder / "molecules"
+
+
 def make_dataset(folder: Path, study: Study, num: int, num_conformers: int = 1) -> tuple[Path, Path]:
     """Write records, shards and the dataset folder; return the folders of dataset and shards."""
     members: dict[str, list[tuple[str, Place | Record]]] = {}
@@ -111,6 +124,5 @@ def make_dataset(folder: Path, study: Study, num: int, num_conformers: int = 1) 
     for name, listed in members.items():
         shards.append(folder / "shards" / f"{name}-test.h5")
         write_shard(shards[-1], listed, {"study": study.study})
-    index, receipts, labels = make_tables(num)
-    assemble(study, index, receipts, labels, shards, folder / "dataset")
+    assemble(study, *write_tables(folder, *make_tables(num)), shards, folder / "dataset")
     return folder / "dataset", folder / "shards"

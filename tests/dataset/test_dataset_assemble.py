@@ -20,7 +20,15 @@ from decar.dataset.statistics import load_normalisation, voxel_moments
 from decar.dataset.torch_dataset import ShardDataset
 from decar.errors import ConfigError, DataFormatError
 from decar.fields.registry import FIELDS as REGISTRY
-from tests.dataset.synthetic_study import FIELDS, fields_record, key_of, make_dataset, make_study, make_tables
+from tests.dataset.synthetic_study import (
+    FIELDS,
+    fields_record,
+    key_of,
+    make_dataset,
+    make_study,
+    make_tables,
+    write_tables,
+)  # fmt: skip
 
 FIELD = ("electron_density",)
 
@@ -94,18 +102,19 @@ def test_failures_are_counted_and_stop_the_run(tmp_path: Path) -> None:
     index = pd.concat([index, pd.DataFrame([unreadable, twin])], ignore_index=True)
     members = [(key_of(n), fields_record(n, n % 2)) for n in range(10) if n != 3]
     write_shard(tmp_path / "0-a.h5", members, {})
+    tables = write_tables(tmp_path, index, receipts, labels)
     with pytest.raises(ConfigError, match=r"scf_not_converged \(wavefunction\): 2; unparsable_smiles \(molecules\): 1"):
-        assemble(study, index, receipts, labels, [tmp_path / "0-a.h5"], tmp_path / "out")
+        assemble(study, *tables, [tmp_path / "0-a.h5"], tmp_path / "out")
     failures = pd.read_csv(tmp_path / "out" / "failures.csv")
     assert failures["id"].tolist() == ["m3", "bad", "twin"]
     assert failures["stage"].tolist() == ["wavefunction", "molecules", "wavefunction"]
     assert not (tmp_path / "out" / "manifest.parquet").exists()
 
     tolerant = study.model_copy(update={"workflow": study.workflow.model_copy(update={"max_failed_share": 0.5})})
-    assemble(tolerant, index, receipts, labels, [tmp_path / "0-a.h5"], tmp_path / "out")
+    assemble(tolerant, *tables, [tmp_path / "0-a.h5"], tmp_path / "out")
     assert key_of(3) not in set(pd.read_parquet(tmp_path / "out" / "splits.parquet")["key"])
     with pytest.raises(DataFormatError, match="same molecules"):
-        assemble(study, *make_tables(10), [tmp_path / "0-a.h5"], tmp_path / "other")
+        assemble(study, *write_tables(tmp_path / "other", *make_tables(10)), [tmp_path / "0-a.h5"], tmp_path / "other")
 
 
 def test_missing_labels_are_left_out(folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from decar.planning.identify import identify_row
 from decar.predict.compute import compute_molecule
 from decar.store import Store
 from decar.training.train import train
+from tests.dataset.synthetic_study import write_tables
 
 SMILES = {"O": 0, "C": 1, "N": 0, "C=O": 1, "C#N": 0, "C=C": 1, "FF": 0, "CF": 1}
 
@@ -76,7 +77,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     # The first molecule has no mass.
     mass = index[["key"]].assign(property="mass", value=masses, kind="regression", unit="u").iloc[1:]
     labels = pd.concat([sweet, mass], ignore_index=True)
-    assemble(study, index, receipts, labels, [shard], folder / "dataset")
+    assemble(study, *write_tables(folder, index, receipts, labels), [shard], folder / "dataset")
     jobs = [folder / f"fold{fold}" for fold in range(2)]
     for fold, job in enumerate(jobs):
         train(study, folder / "dataset", shard.parent, "m", "random", fold, job)

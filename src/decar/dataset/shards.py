@@ -26,6 +26,7 @@ from decar.record import Place, Record, array_hash, canonical_json, open_record,
 
 FORMAT = "decar shard"
 FORMAT_VERSION = 1
+AT_A_TIME = 5_000  # conformers of a part of the manifest
 MANIFEST_COLUMNS = (
     "key", "conformer", "weight", "shard", "path", "shape_x", "shape_y", "shape_z", "spacing_bohr", "checksum",
     "status",
@@ -147,23 +148,35 @@ def read_manifest(path: Path) -> pd.DataFrame:
 
     `weight` is 1/k for each of a molecule's k conformers; `checksum` is JSON, {field: SHA-256 of its values}.
     """
+    parts = list(manifest_parts(path))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(MANIFEST_COLUMNS))
+
+
+def manifest_parts(path: Path) -> Iterator[pd.DataFrame]:
+    """Yield the manifest of one shard, about AT_A_TIME rows each; the conformers of a molecule are not parted."""
     rows: list[dict[str, object]] = []
     with shard_file(path) as file:
-        for key, number, conformer in _conformers(file):
-            shapes = {dataset.shape[1:] for dataset in conformer.values()}
-            if len(shapes) != 1:
-                raise DataFormatError("the fields of a conformer differ in shape", where=f"{path}:{conformer.name}",
-                                      seen=sorted(shapes))  # fmt: skip
-            shape = shapes.pop()
-            checksums = {name: str(dataset.attrs["checksum"]) for name, dataset in conformer.items()}
-            rows.append({
-                "key": key, "conformer": number, "weight": 1.0 / int(file[key].attrs["num_conformers"]),
-                "shard": path.name, "path": f"{key}/{number}", "shape_x": shape[0], "shape_y": shape[1],
-                "shape_z": shape[2], "spacing_bohr": float(conformer.attrs["spacing_bohr"]),
-                "checksum": canonical_json(checksums), "status": "ok",
-            })  # fmt: skip
-    table = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS))
-    return table.sort_values(["key", "conformer"], ignore_index=True)
+        for key in sorted(file):
+            if len(rows) >= AT_A_TIME:
+                yield pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS))
+                rows = []
+            rows += [_manifest_row(path, key, number, file[key][number]) for number in sorted(file[key], key=int)]
+    if rows:
+        yield pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS))
+
+
+def _manifest_row(path: Path, key: str, number: str, conformer: h5py.Group) -> dict[str, object]:
+    shapes = {dataset.shape[1:] for dataset in conformer.values()}
+    if len(shapes) != 1:
+        raise DataFormatError("the fields of a conformer differ in shape", where=f"{path}:{conformer.name}",
+                              seen=sorted(shapes))  # fmt: skip
+    shape = shapes.pop()
+    checksums = {name: str(dataset.attrs["checksum"]) for name, dataset in conformer.items()}
+    return {
+        "key": key, "conformer": int(number), "weight": 1.0 / int(conformer.parent.attrs["num_conformers"]),
+        "shard": path.name, "path": f"{key}/{number}", "shape_x": shape[0], "shape_y": shape[1], "shape_z": shape[2],
+        "spacing_bohr": float(conformer.attrs["spacing_bohr"]), "checksum": canonical_json(checksums), "status": "ok",
+    }  # fmt: skip
 
 
 def _conformers(file: h5py.File) -> Iterator[tuple[str, int, h5py.Group]]:

@@ -30,7 +30,18 @@ SUBSETS = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = range(3)
 UNLABELLED = "unlabelled"
 Numbers = np.ndarray[Any, np.dtype[np.integer[Any]]]
+Names = np.ndarray[Any, np.dtype[np.bytes_]]
 Cost = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Members:
+    """What decides the folds: a number a molecule, in the order of the keys, and the names of the split groups."""
+
+    names: Names  # split groups, sorted
+    split_group: Numbers  # of each molecule: its place in `names`
+    together: Numbers | None  # molecules of one number stay together too; -1 stands for itself
+    labels: Numbers  # classes, for balance
 
 
 @dataclass(frozen=True)
@@ -40,8 +51,8 @@ class Groups:
     Groups are sorted by name, the first split group of each: adding a molecule to a group seldom renames it.
     """
 
-    names: list[str]
-    of: Numbers  # the group of each molecule, by key
+    names: Names
+    of: Numbers  # the group of each molecule
     counts: Numbers  # [group, class]: molecules of each class
 
     @property
@@ -59,50 +70,68 @@ def make_splits(
 ) -> pd.DataFrame:
     """Return the subset (train, validation, test) of every molecule in every fold; columns `COLUMNS`.
 
-    `molecules` has the columns key, split_group and scaffold; `classes` maps a key to its class, for balance. The
-    validation molecules are taken out of the training part. Raises ConfigError for fewer groups than folds + 1.
-    Scheme, key and subset are categories: 22 bytes a molecule and fold beside one list of keys.
+    `molecules` has the columns key, split_group and scaffold; `classes` maps a key to its class, for balance. Scheme,
+    key and subset are categories. Raises ConfigError for fewer groups than folds + 1.
     """
     molecules = molecules.drop_duplicates("key").sort_values("key")
-    groups = _groups(molecules, split.scheme, classes or {})
-    _refuse_too_few(len(groups.names), len(molecules), split)
-    fold_of = _deal(groups, split, seed)
-    subsets = []
-    for fold in range(split.num_folds):
-        subset = np.where(fold_of == fold, TEST, TRAIN).astype(np.int8)
-        subset[_validation(groups, np.flatnonzero(fold_of != fold), split, seed, fold)] = VALIDATION
-        subsets.append(subset[groups.of])
+    known = classes or {}
+    labels = pd.factorize(np.array([str(known.get(key, UNLABELLED)) for key in molecules["key"]]))[0]
+    names, split_group = np.unique(
+        molecules["split_group"].str.encode("utf-8").to_numpy().astype(np.bytes_), return_inverse=True
+    )
+    subsets = deal(Members(names, split_group, _together(molecules, split.scheme), labels), split, seed)
     keys = np.tile(np.arange(len(molecules), dtype=np.int32), split.num_folds)
     return pd.DataFrame({
         "scheme": pd.Categorical.from_codes(np.zeros(len(keys), dtype=np.int8), pd.Index([split.scheme])),
         "seed": seed,
         "fold": np.repeat(np.arange(split.num_folds), len(molecules)),
         "key": pd.Categorical.from_codes(keys, pd.Index(molecules["key"].astype("str"))),
-        "subset": pd.Categorical.from_codes(np.concatenate(subsets), pd.Index(SUBSETS)),
+        "subset": pd.Categorical.from_codes(subsets.ravel(), pd.Index(SUBSETS)),
     }, columns=list(COLUMNS))  # fmt: skip
+
+
+def deal(members: Members, split: SplitSettings | BenchmarkSplit, seed: int) -> Numbers:
+    """Return the subset, a number of `SUBSETS`, of every molecule in every fold: [fold, molecule], a byte each.
+
+    The validation molecules are taken out of the training part. Raises ConfigError for fewer groups than folds + 1.
+    """
+    groups = _groups(members)
+    _refuse_too_few(len(groups.names), len(groups.of), split)
+    fold_of = _deal(groups, split, seed)
+    subsets = np.empty((split.num_folds, len(groups.of)), dtype=np.int8)
+    for fold in range(split.num_folds):
+        subset = np.where(fold_of == fold, TEST, TRAIN).astype(np.int8)
+        subset[_validation(groups, np.flatnonzero(fold_of != fold), split, seed, fold)] = VALIDATION
+        subsets[fold] = subset[groups.of]
+    return subsets
 
 
 def check_groups(molecules: pd.DataFrame, split: SplitSettings | BenchmarkSplit) -> None:
     """Raise the ConfigError of `make_splits`, for a million molecules in a second: groups are counted, not made."""
-    _refuse_too_few(_components(molecules, split.scheme)[0], len(molecules), split)
+    split_group, names = pd.factorize(molecules["split_group"])
+    number = _components(split_group, len(names), _together(molecules, split.scheme))[0]
+    _refuse_too_few(number, len(molecules), split)
 
 
-def _components(molecules: pd.DataFrame, scheme: str) -> tuple[int, Numbers]:
-    """Return the number of groups, and that of each molecule: it shares its split group, or its scaffold, or both.
+def _together(molecules: pd.DataFrame, scheme: str) -> Numbers | None:
+    """Return the numbers of what stays together beside split groups.
 
-    A scheme other than `random` is the name of the column of what stays together; "" stands for itself.
+    A scheme other than `random` is the name of the column that says so; "" stands for itself.
     """
-    groups, names = pd.factorize(molecules["split_group"])
-    if scheme == "random":
-        return len(names), groups
-    scaffolds = pd.factorize(molecules[scheme].replace("", None))[0]
-    linked = np.flatnonzero(scaffolds >= 0)
-    nodes = len(names) + int(scaffolds.max()) + 1
+    return None if scheme == "random" else pd.factorize(molecules[scheme].replace("", None))[0]
+
+
+def _components(split_group: Numbers, num_names: int, together: Numbers | None) -> tuple[int, Numbers]:
+    """Return the number of groups, and that of each molecule."""
+    if together is None:
+        return num_names, split_group
+    linked = np.flatnonzero(together >= 0)
+    nodes = num_names + int(together.max()) + 1
     links = coo_array(
-        (np.ones(len(linked), dtype=np.int8), (groups[linked], len(names) + scaffolds[linked])), (nodes, nodes)
+        (np.ones(len(linked), dtype=np.int8), (split_group[linked], num_names + together[linked])), (nodes, nodes)
     )
     number, component = connected_components(links, directed=False)
-    return number, component[groups]
+    return number, component[split_group]
 
 
 def _refuse_too_few(num_groups: int, num_molecules: int, split: SplitSettings | BenchmarkSplit) -> None:
@@ -114,28 +143,26 @@ def _refuse_too_few(num_groups: int, num_molecules: int, split: SplitSettings | 
         )  # fmt: skip
 
 
-def _groups(molecules: pd.DataFrame, scheme: str, classes: Mapping[str, Hashable]) -> Groups:
-    number, component = _components(molecules, scheme)
+def _groups(members: Members) -> Groups:
+    number, component = _components(members.split_group, len(members.names), members.together)
     # Components in the order of their first split group.
-    split_groups, names = pd.factorize(molecules["split_group"], sort=True)
-    first = np.full(number, len(names))
-    np.minimum.at(first, component, split_groups)
+    first = np.full(number, len(members.names))
+    np.minimum.at(first, component, members.split_group)
     order = np.argsort(first)
     place = np.empty(number, dtype=np.int32)
     place[order] = np.arange(number, dtype=np.int32)
     of = place[component]
-    labels, known = pd.factorize(np.array([str(classes.get(key, UNLABELLED)) for key in molecules["key"]]))
-    counts = np.zeros((number, len(known)), dtype=np.int32)
-    np.add.at(counts, (of, labels), 1)
-    return Groups([str(names[at]) for at in first[order]], of, counts)
+    counts = np.zeros((number, int(members.labels.max(initial=0)) + 1), dtype=np.int32)
+    np.add.at(counts, (of, members.labels), 1)
+    return Groups(members.names[first[order]], of, counts)
 
 
 def _hash(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256("\0".join(str(part) for part in parts).encode()).digest()[:8], "big")
 
 
-def _ranks(names: Iterable[str], *before: object) -> "np.ndarray[Any, np.dtype[np.uint64]]":
-    return np.fromiter((_hash(*before, name) for name in names), dtype=np.uint64)
+def _ranks(names: Iterable[bytes], *before: object) -> "np.ndarray[Any, np.dtype[np.uint64]]":
+    return np.fromiter((_hash(*before, name.decode()) for name in names), dtype=np.uint64)
 
 
 def _deal(groups: Groups, split: SplitSettings | BenchmarkSplit, seed: int) -> Numbers:
@@ -146,9 +173,10 @@ def _deal(groups: Groups, split: SplitSettings | BenchmarkSplit, seed: int) -> N
     fold_of = np.empty(len(groups.names), dtype=np.int8)
     ordered = np.lexsort((_ranks(groups.names, seed, split.scheme), -groups.sizes))
     for dealt, number in enumerate(ordered):
+        name = groups.names[number].decode()
         classes = [(at, count) for at, count in enumerate(groups.counts[number].tolist()) if count]
 
-        def cost(fold: int, classes: list[tuple[int, int]] = classes, name: str = groups.names[number]) -> Cost:
+        def cost(fold: int, classes: list[tuple[int, int]] = classes, name: str = name) -> Cost:
             overflow = sum(max(0, load[fold][at] + count - room[at]) for at, count in classes)
             return overflow, _hash(seed, split.scheme, name, fold)
 
@@ -174,10 +202,10 @@ def _validation(
     taken, chosen = [0] * len(share), []
     names = (groups.names[number] for number in rest)
     ranked = rest[np.argsort(_ranks(names, seed, split.scheme, "validation", fold), kind="stable")]
-    for number in ranked.tolist():
+    for number in ranked:
         classes = [(at, count) for at, count in enumerate(groups.counts[number].tolist()) if count]
         if all(taken[at] + count <= share[at] for at, count in classes):
-            chosen.append(number)
+            chosen.append(int(number))
             for at, count in classes:
                 taken[at] += count
     # Every group may be larger than its share: then the smallest one is validated on.

@@ -6,18 +6,22 @@ They are those of the compressed field t(x) of decar.dataset.normalise, each vox
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from decar.dataset.normalise import FieldNormalisation, Normalisation, compress, reference_value
 from decar.dataset.shards import shard_file
 from decar.errors import DataFormatError
 
 FORMAT_VERSION = 1
+Flags = NDArray[np.bool_]
 
 
 def voxel_moments(manifest: pd.DataFrame, shards: Mapping[str, Path]) -> pd.DataFrame:
@@ -50,33 +54,72 @@ def voxel_moments(manifest: pd.DataFrame, shards: Mapping[str, Path]) -> pd.Data
     return pd.DataFrame(rows)
 
 
-def field_statistics(moments: pd.DataFrame, training_keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return {field: unit, reference, num_voxels, mean, root_mean_square, minimum, maximum} over these molecules."""
-    chosen = moments.loc[moments["key"].isin(set(training_keys))]
-    statistics: dict[str, dict[str, Any]] = {}
-    for field, rows in chosen.groupby("field", sort=True):
+@dataclass
+class _Sums:
+    """Sums of one field over the training voxels of one fold. Those of each part are exact, and so is their sum."""
+
+    unit: str
+    num_voxels: int = 0
+    counts: list[float] = dataclass_field(default_factory=list)
+    sums: list[float] = dataclass_field(default_factory=list)
+    squares: list[float] = dataclass_field(default_factory=list)
+    minimum: float = math.inf
+    maximum: float = -math.inf
+
+    def add(self, rows: pd.DataFrame) -> None:
         weight = rows["weight"].to_numpy(dtype=np.float64)
-        count = float((weight * rows["num_voxels"]).sum())
-        unit = str(rows["unit"].iloc[0])
-        statistics[str(field)] = {
-            "unit": unit,
-            "reference": reference_value(unit),
-            "num_voxels": int(rows["num_voxels"].sum()),
-            "mean": float((weight * rows["sum"]).sum() / count),
-            "root_mean_square": float(np.sqrt((weight * rows["sum_squares"]).sum() / count)),
-            "minimum": float(rows["minimum"].min()),
-            "maximum": float(rows["maximum"].max()),
+        self.num_voxels += int(rows["num_voxels"].sum())
+        self.counts.append(math.fsum(weight * rows["num_voxels"]))
+        self.sums.append(math.fsum(weight * rows["sum"]))
+        self.squares.append(math.fsum(weight * rows["sum_squares"]))
+        self.minimum = min(self.minimum, float(rows["minimum"].min()))
+        self.maximum = max(self.maximum, float(rows["maximum"].max()))
+
+    def content(self) -> dict[str, Any]:
+        count = math.fsum(self.counts)
+        return {
+            "unit": self.unit,
+            "reference": reference_value(self.unit),
+            "num_voxels": self.num_voxels,
+            "mean": math.fsum(self.sums) / count,
+            "root_mean_square": math.sqrt(math.fsum(self.squares) / count),
+            "minimum": self.minimum,
+            "maximum": self.maximum,
         }
-    return statistics
+
+
+class Statistics:
+    """The statistics of all folds, to which molecules are added a part at a time."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, dict[int, dict[str, _Sums]]] = {}
+
+    def add(self, moments: pd.DataFrame, keys: Sequence[str], scheme: str, fold: int, is_trained: Flags) -> None:
+        """Add the molecules of these keys on which a fold is trained; `moments` may have others, which are left out."""
+        folds = self._sums.setdefault(scheme, {}).setdefault(fold, {})
+        chosen = moments.loc[moments["key"].isin({key for key, trained in zip(keys, is_trained) if trained})]
+        for field, rows in chosen.groupby("field", sort=True):
+            folds.setdefault(str(field), _Sums(str(rows["unit"].iloc[0]))).add(rows)
+
+    def content(self) -> dict[str, Any]:
+        """Return the content of statistics.json: {"splits": {scheme: {fold: {field: statistics}}}}."""
+        splits = {
+            scheme: {
+                str(fold): {field: fields[field].content() for field in sorted(fields)}
+                for fold, fields in sorted(folds.items())
+            }
+            for scheme, folds in sorted(self._sums.items())
+        }
+        return {"format_version": FORMAT_VERSION, "splits": splits}
 
 
 def all_statistics(moments: pd.DataFrame, splits: pd.DataFrame) -> dict[str, Any]:
-    """Return the content of statistics.json: {"splits": {scheme: {fold: {field: statistics}}}}."""
-    result: dict[str, dict[str, Any]] = {}
-    training = splits.loc[splits["subset"] == "train"]
-    for (scheme, fold), rows in training.groupby(["scheme", "fold"], sort=True):
-        result.setdefault(str(scheme), {})[str(fold)] = field_statistics(moments, list(rows["key"]))
-    return {"format_version": FORMAT_VERSION, "splits": result}
+    """Return the content of statistics.json for the moments and splits of all molecules."""
+    statistics = Statistics()
+    for (scheme, fold), rows in splits.groupby(["scheme", "fold"], sort=True, observed=True):
+        is_trained = (rows["subset"] == "train").to_numpy(dtype=bool)
+        statistics.add(moments, list(rows["key"]), str(scheme), int(str(fold)), is_trained)
+    return statistics.content()
 
 
 def load_normalisation(dataset_folder: Path, scheme: str, fold: int, fields: Sequence[str]) -> Normalisation:
