@@ -102,16 +102,19 @@ psi4.core.IOManager.shared_object().set_default_path(".")
 geometry = "0 %d\\n" + {geometry!r} + "\\nunits bohr\\nno_com\\nno_reorient\\nsymmetry c1"
 molecule = psi4.geometry(geometry % {multiplicity})
 psi4.set_options(dict(basis="6-31g*", puream={spherical}, scf_type="pk", reference={reference!r}, d_convergence=1e-9,
+    dft_radial_points=75, dft_spherical_points=434,
     cubeprop_tasks=["density"], cubic_grid_spacing=[0.5] * 3, cubic_grid_overage=[2.0] * 3))
-energy, wfn = psi4.energy("hf", return_wfn=True, molecule=molecule)
+energy, wfn = psi4.energy({method!r}, return_wfn=True, molecule=molecule)
 psi4.cubeprop(wfn)
 """
 
 
 @pytest.mark.parametrize(
-    ("molecule", "is_cartesian"), [(turned(HYDROGEN_SULFIDE), True), (turned(CYANO), False)], ids=["H2S", "CN"]
+    ("molecule", "method", "is_cartesian"),
+    [(turned(HYDROGEN_SULFIDE), "b3lyp", True), (turned(CYANO), "hf", False)],
+    ids=["H2S", "CN"],
 )
-def test_rendered_density_is_that_of_psi4s_own_cube_file(engines, molecule, is_cartesian, tmp_path):
+def test_rendered_densities_are_those_of_psi4s_own_cube_files(engines, molecule, method, is_cartesian, tmp_path):
     """The oracle shares nothing with the record but the name of the basis: Psi4's basis data, input and grid."""
     from decar.fields.cube import read_cube
     from decar.fields.registry import evaluate_fields
@@ -124,21 +127,28 @@ def test_rendered_density_is_that_of_psi4s_own_cube_file(engines, molecule, is_c
     script = tmp_path / "cubes.py"
     script.write_text(
         CUBES.format(
-            geometry="\n".join(lines), multiplicity=molecule.multiplicity, spherical=not is_cartesian,
-            reference="rhf" if molecule.multiplicity == 1 else "uhf",
+            method=method, geometry="\n".join(lines), multiplicity=molecule.multiplicity, spherical=not is_cartesian,
+            reference=("r" if molecule.multiplicity == 1 else "u") + ("hf" if method == "hf" else "ks"),
         )
     )  # fmt: skip
     program = find_program(None)
     subprocess.run(program.arguments(script), cwd=tmp_path, check=True, capture_output=True, timeout=120)
-    cube = read_cube(tmp_path / "Dt.cube")
-    wanted = level(basis="6-31g*", cartesian=is_cartesian, fitting_basis=None, convergence_hartree=1e-10)
+    cubes = {"electron_density": "Dt", "spin_density": "Ds"}
+    cubes = {name: read_cube(tmp_path / f"{file}.cube") for name, file in cubes.items()}
+    grid = cubes["electron_density"].grid
+    wanted = level(
+        method=method, basis="6-31g*", cartesian=is_cartesian, fitting_basis=None, convergence_hartree=1e-10,
+        quadrature_level=4,
+    )  # fmt: skip
     for engine in engines:
-        rendered = evaluate_fields(["electron_density"], engine.single_point(molecule, wanted), cube.grid)
-        values = rendered["electron_density"].cpu().numpy()
-        assert values.shape == cube.values.shape
-        assert values.max() > 0.1
-        # Both the file and the rendered field have six digits.
-        np.testing.assert_allclose(values, cube.values, rtol=2e-4, atol=2e-6)
+        rendered = evaluate_fields(list(cubes), engine.single_point(molecule, wanted), grid)
+        for name, cube in cubes.items():
+            values = rendered[name].cpu().numpy()
+            assert values.shape == cube.values.shape
+            # Both the file and the rendered field have six digits.
+            np.testing.assert_allclose(values, cube.values, rtol=2e-4, atol=2e-6)
+        assert rendered["electron_density"].max() > 0.1
+        assert (rendered["spin_density"].max() > 0.1) == (molecule.multiplicity > 1)
 
 
 def test_a_saddle_point_is_left_downhill(tmp_path):
