@@ -225,7 +225,7 @@ def attribute(plan: PlanFile) -> None:
 def collect(plan: PlanFile) -> None:
     """Collect times, sizes and quality figures of all records into two small tables."""
     from decar.figures.records import collect_records
-    from decar.planning.plan import load_plan
+    from decar.planning.frozen import load_plan
 
     planned = load_plan(plan)
     collect_records(load_study(Path(planned.study)), planned, Path(planned.records))
@@ -235,7 +235,7 @@ def collect(plan: PlanFile) -> None:
 def figure(name: Annotated[str, typer.Argument(help="Name of the figure.")], plan: PlanFile) -> None:
     """Draw one figure (SVG, PDF, PNG) from the tables of a study, and the receipt that names what it was drawn from."""
     from decar.figures.build import build_figure
-    from decar.planning.plan import load_plan
+    from decar.planning.frozen import load_plan
 
     build_figure(name, load_plan(plan))
 
@@ -244,7 +244,7 @@ def figure(name: Annotated[str, typer.Argument(help="Name of the figure.")], pla
 def tables(plan: PlanFile) -> None:
     """Write every table of a study as CSV, LaTeX and Markdown."""
     from decar.figures.build import build_tables
-    from decar.planning.plan import load_plan
+    from decar.planning.frozen import load_plan
 
     build_tables(load_plan(plan))
 
@@ -254,7 +254,7 @@ def manifest(plan: PlanFile) -> None:
     """Write figures/manifest.json: the hashes of every figure and table, and of what it was drawn from."""
     from decar.figures.catalogue import figure_names
     from decar.figures.manifest import write_manifest
-    from decar.planning.plan import load_plan
+    from decar.planning.frozen import load_plan
 
     planned = load_plan(plan)
     write_manifest(planned, [*figure_names(load_study(Path(planned.study))), "tables"])
@@ -264,6 +264,6 @@ def manifest(plan: PlanFile) -> None:
 def report(plan: PlanFile) -> None:
     """Write report.html, one self-contained page, and its receipt."""
     from decar.figures.build import build_report
-    from decar.planning.plan import load_plan
+    from decar.planning.frozen import load_plan
 
     build_report(load_plan(plan))

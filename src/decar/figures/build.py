@@ -11,7 +11,7 @@ from decar.figures.receipts import write_receipt
 from decar.figures.save import save_drawing
 from decar.figures.sources import Sources, noting
 from decar.figures.style import style
-from decar.planning.plan import Plan, read_index
+from decar.planning.frozen import Plan
 from decar.receipt import read_table
 from decar.record import Place
 from decar.store import Store
@@ -37,7 +37,7 @@ def sources_of(study: Study, plan: Plan) -> Sources:
 
 def _example(study: Study, plan: Plan) -> list[Place] | None:
     """Return the records of the example's geometry, wavefunction and fields, or None when that molecule failed."""
-    index = read_index(plan)
+    index = read_table(Path(plan.index))
     keys = index.loc[index["id"].astype(str) == study.figures.example, "key"]
     if keys.empty:
         raise ConfigError(

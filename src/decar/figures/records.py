@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from decar.config import Study
-from decar.planning.plan import Plan
+from decar.planning.frozen import Plan
 from decar.planning.used import UsedRecipes, receipts_of, study_folders, use_of_receipts
 from decar.receipt import read_receipts, table_writer, write_table
 from decar.record import Record, read_header

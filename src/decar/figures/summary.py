@@ -14,7 +14,7 @@ from decar.figures.performance import in_order, read_metrics
 from decar.figures.report_data import stage_rows, training_rows
 from decar.figures.sources import Sources, read_columns
 from decar.figures.style import readable
-from decar.planning.plan import Plan
+from decar.planning.frozen import Plan
 from decar.stages import MOLECULE_STAGES
 
 LISTED = 5  # failures named one by one
