@@ -25,7 +25,7 @@ demo: setup ## Compute the example study (config.yaml) and say what was made: se
 	snakemake --profile local --quiet rules host
 	@decar summary --study config.yaml
 
-test: setup ## Run the tests: ten to fifteen minutes on two cores; those of Psi4 and SLURM where these are installed.
+test: setup ## Run the tests: eight minutes on two cores, eleven with those of Psi4, SLURM and Chromium.
 	pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 check: setup ## Lint, types and workflow style.

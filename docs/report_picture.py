@@ -20,6 +20,8 @@ def main(report: Path, identifier: str, output: Path, width: int = 1120) -> None
     """Open the molecule, colour its cloud by the potential, and save what is seen."""
     with tempfile.TemporaryDirectory() as profile:
         browser = Browser(Path(profile), width, 1200)
+        # A window cannot be as narrow as a phone.
+        browser.call("Emulation.setDeviceMetricsOverride", width=width, height=1200, deviceScaleFactor=1, mobile=False)
         browser.open(f"{report.resolve().as_uri()}#molecule={identifier}")
         browser.wait(f"document.readyState === 'complete' && {TRIANGLES} > 0")
         browser.choose("#painted", "electrostatic_potential")
