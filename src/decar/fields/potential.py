@@ -107,7 +107,7 @@ def _hard_atoms(
         radii = ceil(expansion.num_radii * max(1.0, tightest / FIRST_ROW_EXPONENT) ** 0.2)
         angular = expansion.hydrogen if number == 1 else expansion.heavy
         highest = int(wavefunction.basis.angular_momentum[wavefunction.basis.atom == atom].max(initial=0))
-        angular = angular.refined(expansion.more_l * max(0, highest - 2)) if expansion.more_l else angular
+        angular = angular.refined(expansion.more_l * max(0, highest - 2))
         centre, charge = wavefunction.geometry_bohr[atom], float(wavefunction.nuclear_charges[atom])
         rule, parts = BallRule(radii, reach), (split.hard[atom], split.partners[number])
         atoms.append(hard_atom(*parts, centre, charge, rule, angular, exponent, expansion.dtype))

@@ -15,9 +15,9 @@ from decar.figures.example import (
     OVERSAMPLING,
     Cloud,
     draw_missing,
-    example_name,
     example_row,
     read_cloud,
+    show_image,
 )  # fmt: skip
 from decar.figures.halo import diverging, draw_halos, halo_legend
 from decar.figures.render import Floats, Mesh, compose, rasterise, shrink, window_of
@@ -94,15 +94,8 @@ def _draw_surface(axes: Axes, cloud: Cloud, skin: Mesh, rotation: Floats) -> Non
     skin = turned(skin, rotation, centre)
     window = window_of([skin], MARGIN, PIXELS * OVERSAMPLING)
     image = compose(rasterise(solid, window), rasterise(skin, window), opacity=0.72, rim=0.28)
-    axes.imshow(
-        shrink(image, OVERSAMPLING),
-        extent=(window.left, window.right, window.bottom, window.top),
-        interpolation="bilinear",
-    )
-    axes.set_xlabel("x′ / Å")
+    show_image(axes, shrink(image, OVERSAMPLING), window)
     axes.set_ylabel("y′ / Å")
-    axes.spines[["top", "right"]].set_visible(True)
-    axes.set_aspect("equal", anchor="N")
 
 
 def build(study: Study, sources: Sources) -> Drawing:
@@ -110,11 +103,8 @@ def build(study: Study, sources: Sources) -> Drawing:
     row, cloud = example_row(study, sources), read_cloud(study, sources)
     found = smoothed_map(sources, str(row["key"])) if cloud is not None else None
     if cloud is None or found is None:
-        smiles = row["smiles"] if isinstance(row["smiles"], str) else ""
         reason = "no attribution" if cloud is not None else "the molecule failed, or its density is not computed"
-        return Drawing(
-            draw_missing(smiles, example_name(row), reason), pd.DataFrame([{"what": "failed", "label": reason}])
-        )
+        return Drawing(draw_missing(row, reason), pd.DataFrame([{"what": "failed", "label": reason}]))
     figure, values = draw(cloud, found, study.figures)
     rows = [{"what": "atom", "label": str(atom), "value": value} for atom, value in enumerate(found.atoms)]
     rows += [

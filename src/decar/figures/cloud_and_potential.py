@@ -5,7 +5,6 @@ from dataclasses import replace
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
@@ -20,11 +19,11 @@ from decar.figures.example import (
     OVERSAMPLING,
     Cloud,
     draw_missing,
-    example_name,
     example_row,
     read_cloud,
+    show_image,
 )
-from decar.figures.render import Floats, Mesh, Window, compose, rasterise, shrink, window_of
+from decar.figures.render import Floats, Mesh, compose, rasterise, shrink, window_of
 from decar.figures.save import Drawing
 from decar.figures.scene import enclosed_volume, isosurface, molecule_mesh, turned, viewing_axes
 from decar.figures.sources import Sources, noted_record
@@ -71,10 +70,10 @@ def draw(cloud: Cloud, skins: dict[float, Mesh], potential: NDArray[np.float64],
     painted = layers[settings.isovalue]
     layers[settings.isovalue] = replace(painted, colours=np.broadcast_to(to_rgb(SKY), painted.colours.shape))
     for axes, (isovalue, layer), letter in zip(panels, layers.items(), "abcde"):
-        _show(axes, shrink(compose(solid, layer), OVERSAMPLING), window)
+        show_image(axes, shrink(compose(solid, layer), OVERSAMPLING), window)
         axes.set_title(f"ρ = {isovalue:g} e/bohr³", fontsize=7)
         panel_letter(axes, letter)
-    _show(panels[-1], shrink(compose(solid, painted, opacity=0.8, rim=0.2), OVERSAMPLING), window)
+    show_image(panels[-1], shrink(compose(solid, painted, opacity=0.8, rim=0.2), OVERSAMPLING), window)
     panels[-1].set_title(f"potential at ρ = {settings.isovalue:g}", fontsize=7)
     panel_letter(panels[-1], "abcde"[len(skins)])
     panels[0].set_ylabel("y′ / Å")
@@ -88,21 +87,12 @@ def draw(cloud: Cloud, skins: dict[float, Mesh], potential: NDArray[np.float64],
     return figure
 
 
-def _show(axes: Axes, image: Floats, window: Window) -> None:
-    axes.imshow(image, extent=(window.left, window.right, window.bottom, window.top), interpolation="bilinear")
-    axes.set_xlabel("x′ / Å")
-    axes.spines[["top", "right"]].set_visible(True)
-    axes.set_aspect("equal", anchor="N")
-
-
 def build(study: Study, sources: Sources) -> Drawing:
     """Draw the study's example, or say why it cannot be drawn."""
     cloud = read_cloud(study, sources)
     if cloud is None or sources.example_wavefunction is None:
-        row = example_row(study, sources)
-        smiles = row["smiles"] if isinstance(row["smiles"], str) else ""
         reason = "the molecule failed, or its density is not computed"
-        return Drawing(draw_missing(smiles, example_name(row), reason), pd.DataFrame([{"what": "failed"}]))
+        return Drawing(draw_missing(example_row(study, sources), reason), pd.DataFrame([{"what": "failed"}]))
     settings = study.figures
     values = sorted({*ISOVALUES, settings.isovalue}, reverse=True)
     skins = {value: isosurface(cloud.density, cloud.origin, cloud.spacing, value, SKY) for value in values}

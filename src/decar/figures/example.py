@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from decar.config import Study
 from decar.errors import DataFormatError
-from decar.figures.render import Floats
+from decar.figures.render import Floats, Window
 from decar.figures.sources import Sources, noted_record, read_columns
 from decar.figures.structure import draw_structure
 from decar.figures.style import GREY, PAGE, new_figure, readable
@@ -76,14 +77,23 @@ def example_name(row: pd.Series) -> str:
     return str(row["name"]) if isinstance(row["name"], str) and row["name"] else str(row["id"])
 
 
-def draw_missing(smiles: str, name: str, reason: str) -> Figure:
-    """Draw the structural formula alone ("" for none), and say why there is no cloud."""
+def show_image(axes: Axes, image: Floats, window: Window) -> None:
+    """Show what was rasterised, to scale; the vertical axis is labelled by who draws the panels."""
+    extent = (window.left, window.right, window.bottom, window.top)
+    axes.imshow(image, extent=extent, interpolation="bilinear")
+    axes.set_xlabel("x′ / Å")
+    axes.spines[["top", "right"]].set_visible(True)
+    axes.set_aspect("equal", anchor="N")
+
+
+def draw_missing(row: pd.Series, reason: str) -> Figure:
+    """Draw the structural formula alone, where the row has one, and say why there is no cloud."""
     figure = new_figure(PAGE, PAGE * 0.47)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
     left.set_axis_off()
     right.set_axis_off()
-    if smiles:
-        draw_structure(left, smiles, 240, 200, 34.0, line=0.75)
-    left.set_title(name)
+    if isinstance(row["smiles"], str) and row["smiles"]:
+        draw_structure(left, row["smiles"], 240, 200, 34.0, line=0.75)
+    left.set_title(example_name(row))
     right.text(0.5, 0.5, f"no electron cloud: {readable(reason)}", ha="center", va="center", color=GREY)
     return figure

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from decar.config import FiguresSettings, Study
 from decar.errors import ChemistryError
 from decar.fields.registry import FIELDS, Field
-from decar.figures.example import draw_missing, example_name, example_row
+from decar.figures.example import draw_missing, example_row
 from decar.figures.render import Floats
 from decar.figures.save import Drawing
 from decar.figures.scene import principal_axes
@@ -125,10 +125,8 @@ def _ruler(axes: Axes, found: Slice) -> None:
 def build(study: Study, sources: Sources) -> Drawing:
     """Draw the fields of the study's example, or say that it failed."""
     if sources.example_wavefunction is None:
-        row = example_row(study, sources)
-        smiles = row["smiles"] if isinstance(row["smiles"], str) else ""
         missing = pd.DataFrame([{"field": "", "reason": "the molecule failed"}])
-        return Drawing(draw_missing(smiles, example_name(row), "the molecule failed"), missing)
+        return Drawing(draw_missing(example_row(study, sources), "the molecule failed"), missing)
     record = noted_record(sources.example_wavefunction)
     found = slice_of(Wavefunction.from_record(record.arrays, record.metadata["conformers"][0], "0/"))
     rows = []

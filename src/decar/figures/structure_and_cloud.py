@@ -12,9 +12,9 @@ from decar.figures.example import (
     OVERSAMPLING,
     Cloud,
     draw_missing,
-    example_name,
     example_row,
     read_cloud,
+    show_image,
 )
 from decar.figures.render import Mesh, compose, rasterise, shrink, window_of
 from decar.figures.save import Drawing
@@ -48,11 +48,8 @@ def _draw_cloud(axes: Axes, cloud: Cloud, skin: Mesh) -> None:
     skin = turned(skin, rotation, centre)
     window = window_of([skin, solid], MARGIN, PIXELS * OVERSAMPLING)
     image = shrink(compose(rasterise(solid, window), rasterise(skin, window)), OVERSAMPLING)
-    axes.imshow(image, extent=(window.left, window.right, window.bottom, window.top), interpolation="bilinear")
-    axes.set_xlabel("x′ / Å")
+    show_image(axes, image, window)
     axes.set_ylabel("y′ / Å")
-    axes.spines[["top", "right"]].set_visible(True)
-    axes.set_aspect("equal", anchor="N")
     _label_elements(axes, cloud)
 
 
@@ -91,11 +88,9 @@ def build(study: Study, sources: Sources) -> Drawing:
     """Draw the study's example."""
     cloud = read_cloud(study, sources)
     if cloud is None:
-        row = example_row(study, sources)
         failures = read_columns(sources.dataset / "failures.csv", ["id", "reason"])
         reasons = failures.loc[failures["id"].astype(str) == study.figures.example, "reason"]
         reason = str(reasons.iloc[0]) if len(reasons) else f"{FIELD} is not in fields.names"
-        smiles = row["smiles"] if isinstance(row["smiles"], str) else ""
-        figure = draw_missing(smiles, example_name(row), reason)
+        figure = draw_missing(example_row(study, sources), reason)
         return Drawing(figure, pd.DataFrame([{"what": "failed", "label": reason}]))
     return Drawing(draw(cloud, study.figures), table(cloud, study.figures))

@@ -74,6 +74,11 @@ def _minutes(total: NDArray[np.float64], slowest: NDArray[np.float64]) -> Intege
     return np.ceil(TIME_SPARE_MINUTES + seconds / 60).astype(np.int64)
 
 
+def _step_minutes(seconds: float) -> int:
+    one = np.array([seconds])
+    return max(int(_minutes(one, one)[0]), SMALL_STEP_MINUTES)
+
+
 def step_demands(study: Study, formulas: Iterable[str] | pa.ChunkedArray) -> dict[str, Demand]:
     """Return what the steps that see all molecules ask for; `train` is the most demanding network, a node's share."""
     different, of = _distinct(formulas)
@@ -89,13 +94,9 @@ def step_demands(study: Study, formulas: Iterable[str] | pa.ChunkedArray) -> dic
             seconds += max(rendering_seconds(study, one, fields) for one in study.training.models.values())
             memory *= study.training.processes_per_node
             seconds /= study.training.nodes * study.training.processes_per_node
-        one = np.array([seconds])
-        demands[step] = Demand(
-            max(int(_memory(np.array([memory]))[0]), LEAST_MB), max(int(_minutes(one, one)[0]), SMALL_STEP_MINUTES)
-        )
+        demands[step] = Demand(max(int(_memory(np.array([memory]))[0]), LEAST_MB), _step_minutes(seconds))
     seconds = attribution_costs(study, num, largest, float(sizes.atoms.max(initial=1.0)))
-    one = np.array([seconds])
-    demands["attribute"] = Demand(demands["interpret"].mem_mb, max(int(_minutes(one, one)[0]), SMALL_STEP_MINUTES))
+    demands["attribute"] = Demand(demands["interpret"].mem_mb, _step_minutes(seconds))
     # These read tables: a row a molecule, and evaluation fits baselines on fingerprints of them.
     table = LEAST_MB + int(np.ceil(num * TABLE_MB_PER_MOLECULE))
     demands["tables"] = Demand(table, SMALL_STEP_MINUTES + int(num * TABLE_SECONDS_PER_MOLECULE / 60))
@@ -148,7 +149,8 @@ def attribution_costs(study: Study, num_molecules: int, voxels: float, atoms: fl
     """Return core-seconds of the attributions: every network once, the first one in all orientations."""
     settings, network = study.attribution, study.training.models[study.interpret.model]
     split = next(one for one in study.dataset.splits if one.scheme == study.interpret.scheme)
-    others = split.num_folds - 1 + 1 + bool(study.interpret.permuted_control)  # further folds, untrained, permuted
+    # Besides: the networks of the further folds, the untrained one, and that of permuted labels.
+    others = (split.num_folds - 1) + 1 + bool(study.interpret.permuted_control)
     passes = attribution_passes(
         settings.methods, min(settings.num_molecules, num_molecules), settings.num_rotations + others,
         settings.num_steps, atoms,
