@@ -32,15 +32,22 @@ def lattice_potential(charge: torch.Tensor, source: Lattice, target: Lattice) ->
     counts = [next_fast_len(n + m - 1, real=True) for _, n, _, m in pairs]
     kernel = _kernel(counts, [b - (a + n - 1) for a, n, b, _ in pairs], source.spacing_bohr, charge)
     padded = charge.new_zeros(counts)
-    padded[: charge.shape[0], : charge.shape[1], : charge.shape[2]] = charge
-    # Turned so that the target begins at the first point of the periodic lattice.
-    padded = padded.roll([a - b for a, _, b, _ in pairs], (0, 1, 2))
+    # The target begins at the first point of the periodic lattice.
+    i, j, k = (_periodic(a - b, n, count, charge) for (a, n, b, _), count in zip(pairs, counts))
+    padded[i[:, None, None], j[:, None], k] = charge
     spectrum = torch.fft.rfftn(padded)
     del padded
-    potential = torch.fft.irfftn(spectrum.mul_(kernel), s=counts)
+    spectrum.mul_(kernel)
+    del kernel
+    potential = torch.fft.irfftn(spectrum, s=counts)
     x, y, z = target.counts
     result: torch.Tensor = potential[:x, :y, :z].contiguous()
     return result
+
+
+def _periodic(first: int, number: int, count: int, like: torch.Tensor) -> torch.Tensor:
+    """Return the places of points first, first + 1, ... on an axis of a periodic lattice."""
+    return torch.arange(first, first + number, device=like.device) % count
 
 
 def _kernel(counts: Sequence[int], lowest: Sequence[int], spacing: float, like: torch.Tensor) -> torch.Tensor:
@@ -58,7 +65,7 @@ def _kernel(counts: Sequence[int], lowest: Sequence[int], spacing: float, like: 
     distance = (squares[0][:, None, None] + squares[1][:, None] + squares[2]).sqrt_()
     is_zero = distance == 0
     distance[is_zero] = 1.0
-    smooth = torch.erf(eta * distance).div_(distance)
+    smooth = (eta * distance).erf_().div_(distance)
     smooth[is_zero] = 2 * eta / sqrt(pi)
     del distance, is_zero
     spectrum: torch.Tensor = torch.fft.rfftn(smooth).mul_(spacing**3)
