@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import hdf5plugin
 import numpy as np
 import pandas as pd
 
 from decar.atomic import atomic_path
 from decar.errors import DataFormatError
 from decar.provenance import provenance
-from decar.record import Place, Record, array_hash, canonical_json, open_record, read_header, read_record
+from decar.record import COMPRESSION, Place, Record, array_hash, canonical_json, open_record, read_header, read_record
 
 FORMAT = "decar shard"
 FORMAT_VERSION = 1
@@ -86,7 +85,7 @@ def _write_field(
         # HDF5 copies the compressed chunks byte by byte when neither type nor layout changes.
         stored.copy(name, target, name=field)
     else:
-        target.create_dataset(field, data=array, chunks=chunk, **hdf5plugin.Bitshuffle(cname="zstd", clevel=3))
+        target.create_dataset(field, data=array, chunks=chunk, **COMPRESSION)
     attributes = target[field].attrs
     for entry in ("symbol", "unit", "parity", "core"):
         attributes[entry] = str(description.get(entry, ""))
