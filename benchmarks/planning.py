@@ -2,32 +2,39 @@
 
     python benchmarks/planning.py benchmarks/planning.json --folder /tmp/planning 1000 10000 100000 1000000
 
-With `--stand-in N` tables of N molecules and more get an index of stand-ins (hashes in place of InChI keys, formulas
-of a sample), since a million real ones take half an hour of a core; the plan itself does the same with either.
+With `--stand-in N` tables of N molecules and more get an index of stand-ins (hashes in place of InChI keys), since a
+million real ones take twenty minutes of a core; the plan itself does the same with either. Their formulas are counted
+from the parts of each molecule; in every third one an atom is exchanged, so that a million have
+sixty thousand.
 
-Each figure is of one `snakemake -n` of the study below, as a user would type it: seconds on the clock, of the processor
-and of waiting for a processor while others have it, and the largest resident set of its process. `job`: what parsing
-the Snakefile costs every job of a cluster.
+Each figure is of one `snakemake -n` of the study below, as a user would type it: seconds on the clock and of the
+processor, the largest resident set of the main process, and the largest sum of those of all its processes (pages that
+two of them share count twice). `job`: what parsing the Snakefile costs every job of a cluster.
 """
 
 import argparse
 import hashlib
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
-from synthetic_table import CAPACITY, smiles, write
+from rdkit import Chem
+from rdkit.Chem.rdMolDescriptors import CalcMolFormula
+from synthetic_table import CAPACITY, CORES, SUBSTITUENTS, parts, smiles, write
 
 from decar.atomic import write_text
 from decar.molecules.identity import KEY_VERSION
+from decar.planning.cost_sizes import element_counts
 from decar.planning.identify import IDENTITY, identify_row
 from decar.planning.known_rows import PART, SCHEMA
 from decar.provenance import provenance
@@ -35,6 +42,9 @@ from decar.stages import STAGE_VERSION, digest
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH_SIZE = 1000
+# What one atom is exchanged for in every third stand-in, in turn: in, out.
+EXCHANGES = (("Br", "H"), ("P", "CH"))
+SAMPLE_SECONDS = 0.1  # between two looks at the memory of the processes
 # What the Snakefile of a job needs beyond Snakemake itself (workflow/rules/common.smk).
 JOB = """
 import sys, time
@@ -64,24 +74,36 @@ def study(num_molecules: int) -> dict[str, object]:
 
 
 def run(command: list[str], folder: Path) -> dict[str, float]:
-    """Run a command; return its seconds (clock, processor) and its largest resident set [MB]."""
+    """Run a command; return its seconds (clock, processor) and largest resident sets: its own, all processes' [MB]."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
     start = time.perf_counter()
     with (folder / "output.txt").open("w", encoding="utf-8") as output:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        tree = 0
+        while not os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+            tree = max(tree, resident(process.pid))
+            time.sleep(SAMPLE_SECONDS)
         seconds = time.perf_counter() - start
-        # Of the main thread: nanoseconds it ran, then those in which it could have run and had no processor.
-        waited = int(Path(f"/proc/{process.pid}/schedstat").read_text(encoding="utf-8").split()[1]) / 1e9
         _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise RuntimeError((folder / "output.txt").read_text(encoding="utf-8")[-4000:])
     return {
         "seconds": round(seconds, 1),
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
-        "waited_seconds": round(waited, 1),
-        "peak_mb": round(usage.ru_maxrss * resource.getpagesize() / 4096 / 1024),
+        "peak_mb": round(usage.ru_maxrss / 1024),
+        "tree_peak_mb": round(tree / 1024**2),
     }
+
+
+def resident(pid: int) -> int:
+    """Return the sum of the resident sets of a process and of those that it started [bytes]."""
+    total = 0
+    with suppress(psutil.NoSuchProcess):
+        main = psutil.Process(pid)
+        for process in (main, *main.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                total += process.memory_info().rss
+    return total
 
 
 def snakemake(folder: Path, *arguments: str) -> dict[str, float]:
@@ -98,11 +120,36 @@ def snakemake(folder: Path, *arguments: str) -> dict[str, float]:
 def stand_in(known: Path, num_molecules: int) -> None:
     """Write known rows that nobody identified."""
     version = digest(["neutral", KEY_VERSION, STAGE_VERSION["molecules"], list(IDENTITY)])[:8]
-    formulas = [str(identify_row("neutral", (smiles(i * 997), None))["formula"]) for i in range(300)]
+    (known / version).mkdir(parents=True, exist_ok=True)
     for start in range(0, num_molecules, PART):
-        rows = [_stand_in(smiles(i), formulas[i % 300]) for i in range(start, min(start + PART, num_molecules))]
-        (known / version).mkdir(parents=True, exist_ok=True)
+        numbers = np.arange(start, min(start + PART, num_molecules))
+        rows = [_stand_in(smiles(i), formula) for i, formula in zip(numbers.tolist(), formulas(numbers), strict=True)]
         pq.write_table(pa.Table.from_pylist(rows, SCHEMA), known / version / f"{start}.parquet", compression="zstd")
+
+
+def formulas(numbers: np.ndarray) -> list[str]:
+    """Return the formulas of these rows of the synthetic table, an atom exchanged in every third."""
+    # A hydrogen stands for what a part is bound to.
+    cores = [core.format(*["[H]"] * 3) for core in CORES]
+    texts = [*cores, *(f"[H]{substituent}" for substituent in SUBSTITUENTS), "BrP"]
+    counts, symbols = element_counts([CalcMolFormula(Chem.MolFromSmiles(text)) for text in texts])
+    hydrogen = symbols.index("H")
+    core, *places = parts(numbers)
+    total = counts[core] + sum(counts[len(CORES) + place] for place in places)
+    total[:, hydrogen] -= 6
+    for turn, (enters, leaves) in enumerate(EXCHANGES):
+        change = np.zeros(len(symbols))
+        change[symbols.index(enters)] += 1
+        change[[symbols.index(symbol) for symbol in leaves]] -= 1
+        chosen = (numbers % 3 == 2) & (numbers // 3 % len(EXCHANGES) == turn)
+        is_possible = (total + change >= 0).all(axis=1)
+        total[chosen & is_possible] += change
+    # Hill order: carbon, hydrogen, then by the alphabet, as the symbols are.
+    order = sorted(range(len(symbols)), key=lambda place: (symbols[place] != "C", symbols[place] != "H", place))
+    return [
+        "".join(f"{symbols[place]}{row[place] if row[place] > 1 else ''}" for place in order if row[place])
+        for row in total.astype(int).tolist()
+    ]
 
 
 def _stand_in(text: str, formula: str) -> dict[str, object]:

@@ -6,6 +6,7 @@ A row in 40 is a hydrochloride, to be stripped, and two substituents carry a ste
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Each core has three different places for a substituent, and no symmetry that exchanges two of them.
 CORES = (
@@ -28,13 +29,17 @@ CAPACITY = len(CORES) * len(SUBSTITUENTS) ** 3
 
 def smiles(index: int) -> str:
     """Return the SMILES of row `index` (0-based, below CAPACITY); different rows are different texts."""
-    number, core = divmod(index, len(CORES))
-    places = []
-    for _ in range(3):
-        number, place = divmod(number, len(SUBSTITUENTS))
-        places.append(SUBSTITUENTS[place])
-    text = CORES[core].format(*(_renumbered(place, ring) for ring, place in enumerate(places, start=1)))
+    core, *places = parts(index)
+    text = CORES[core].format(*(_renumbered(SUBSTITUENTS[place], ring) for ring, place in enumerate(places, start=1)))
     return f"{text}.Cl" if index % 40 == 39 else text
+
+
+def parts(index: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the numbers of the core and of the three substituents of a row, or of an array of rows."""
+    number, core = divmod(index, len(CORES))
+    number, first = divmod(number, len(SUBSTITUENTS))
+    third, second = divmod(number, len(SUBSTITUENTS))
+    return core, first, second, third
 
 
 def _renumbered(substituent: str, ring: int) -> str:

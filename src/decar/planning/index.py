@@ -138,7 +138,9 @@ def _piece(
 
 def read_sound(index: Path, columns: list[str], sort_by: str = "key") -> pa.Table:
     """Read columns of the molecules of an index (rows of status `ok`), sorted by one of them."""
-    return pq.read_table(index, columns=columns).take(_order(index, index.stat().st_mtime_ns, sort_by))
+    order = _order(index, index.stat().st_mtime_ns, sort_by)
+    # One after another: only one column is in memory twice.
+    return pa.table({name: pq.read_table(index, columns=[name])[name].take(order) for name in columns})
 
 
 @lru_cache(maxsize=1)  # a plan reads half a dozen times in the order of the keys

@@ -34,6 +34,7 @@ from decar.stages import MOLECULE_STAGES, STAGE_VERSION, digest, settings_digest
 __all__ = ["Plan", "TrainingJob", "load_plan", "make_plan", "read_index"]
 
 PLAN_VERSION = 5  # of the names below and of the JSON file
+LARGE_TABLE_BYTES = 2**25  # some 300,000 molecules
 
 
 def make_plan(
@@ -61,6 +62,8 @@ def make_plan(
         write_text(frozen, yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
         try:
             study_is_sound = check_study_apart(frozen)
+            if table.stat().st_size > LARGE_TABLE_BYTES:
+                study_is_sound()  # so that what both need is not in memory at once
             try:
                 write_index(study.molecules, folder / "rows", index, processes, report, before_new=study_is_sound)
             finally:
