@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 INSTALL = {
     "chemprop": ("chemprop", f"{CHEMPROP}; then put ENV/bin/chemprop on PATH"),
     "chromium": ("chromium", "apt-get install chromium"),
+    "latex": ("pdflatex", "apt-get install texlive-latex-recommended"),
     "psi4": ("psi4", "apt-get install psi4, or conda install -c conda-forge psi4"),
     "slurm": ("slurmctld", "apt-get install slurmctld slurmd slurm-client munge"),
 }

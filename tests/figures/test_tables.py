@@ -33,7 +33,7 @@ def test_one_table_in_three_forms(tmp_path: Path) -> None:
         'name,molecules,E / hartree,AUROC,"AUROC, low","AUROC, high"',
         "a_b & c|d,3,-1.23,0.71,0.60,0.85", "β-ÅÅ,4,,0.50,,",
     ]  # fmt: skip
-    assert r"a\_b \& c|d & 3 & $-$1.23 & 0.71 [0.60, 0.85] \\" in tex
+    assert r"a\_b \& c\textbar{}d & 3 & $-$1.23 & 0.71 [0.60, 0.85] \\" in tex
     assert r"$\beta$-\AA{}\AA{} & 4 & -- & 0.50 \\" in tex
     assert tex.index(r"\toprule") < tex.index(r"\midrule") < tex.index(r"\bottomrule")
     assert r"5 \%" in tex

@@ -94,8 +94,9 @@ def training(study: Study, sources: Sources) -> Table:
     del study
     columns = (
         Column("model", "network"), Column("scheme", "split"), Column("folds", "folds", form="d"),
-        Column("epochs", "epochs"), Column("best_epoch", "epoch kept"), Column("training", "training loss", "nat"),
-        Column("validation", "validation loss", "nat"), Column("gap", "gap at the end", "nat"),
+        Column("epochs", "epochs", form="s"), Column("best_epoch", "epoch kept", form="s"),
+        Column("training", "training loss", "nat", "s"), Column("validation", "validation loss", "nat", "s"),
+        Column("gap", "gap at the end", "nat", "s"),
     )  # fmt: skip
     return Table("Training, means over the folds.", columns, pd.DataFrame(training_rows(sources)))
 

@@ -16,17 +16,15 @@ from pathlib import Path
 import pandas as pd
 
 from decar.atomic import atomic_path, write_text
+from decar.figures.latex import Grid, latex
 
 NONE = "–"
-_LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-          "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "Å": r"\AA{}", "−": "$-$", "δ": r"$\delta$",
-          "ρ": r"$\rho$", "μ": r"$\mu$", "²": "$^2$", "³": "$^3$", "–": "--", "…": r"\ldots{}", "×": r"$\times$",
-          "α": r"$\alpha$", "β": r"$\beta$"}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: what it reads, its head, its unit, and how its numbers are written ("" for text).
+    """A column: what it reads, its head, its unit, and how its numbers are written ("" for text, "s" for
+    numbers that are written already).
 
     With `low` and `high` it is a value with an interval, from these three columns of the table.
     """
@@ -42,6 +40,11 @@ class Column:
     def title(self) -> str:
         """Return the head with its unit, as in `E / hartree`."""
         return f"{self.head} / {self.unit}" if self.unit else self.head
+
+    @property
+    def is_number(self) -> bool:
+        """Return whether the cells are numbers."""
+        return bool(self.form or self.low)
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,10 @@ def write_table(table: Table, name: str, folder: Path) -> list[Path]:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([head for column in table.columns for head in _heads(column)])
         writer.writerows([[text for cell in line for text in cell] for line in texts])
-    joined = [[_joined(cell).replace("-", "−") if column.form or column.low else _joined(cell)
+    joined = [[_joined(cell).replace("-", "−") if column.is_number else _joined(cell)
                for column, cell in zip(table.columns, line)] for line in texts]  # fmt: skip
-    write_text(paths[1], _latex(table, name, joined))
+    grid = Grid([column.title for column in table.columns], joined, [column.is_number for column in table.columns])
+    write_text(paths[1], latex(grid, table.caption, name))
     write_text(paths[2], _markdown(table, joined))
     return paths
 
@@ -114,25 +118,10 @@ def _joined(cell: Sequence[str]) -> str:
     return cell[0] if len(cell) == 1 or not cell[1] else f"{cell[0]} [{cell[1]}, {cell[2]}]"
 
 
-def _latex(table: Table, name: str, lines: list[list[str]]) -> str:
-    heads = " & ".join(_escaped(column.title) for column in table.columns)
-    body = [" & ".join(map(_escaped, line)) + r" \\" for line in lines]
-    places = "".join("r" if column.form or column.low else "l" for column in table.columns)
-    return "\n".join([
-        r"% \usepackage{booktabs, longtable}", rf"\begin{{longtable}}{{{places}}}",
-        rf"\caption{{{_escaped(table.caption)}}} \label{{tab:{name}}} \\", r"\toprule", rf"{heads} \\", r"\midrule",
-        r"\endhead", *body, r"\bottomrule", r"\end{longtable}", "",
-    ])  # fmt: skip
-
-
-def _escaped(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in text)
-
-
 def _markdown(table: Table, lines: list[list[str]]) -> str:
     def line(texts: Sequence[str]) -> str:
         return "| " + " | ".join(re.sub(r"([|\\])", r"\\\1", text).replace("\n", " ") for text in texts) + " |"
 
-    rule = "| " + " | ".join("---:" if column.form or column.low else "---" for column in table.columns) + " |"
+    rule = "| " + " | ".join("---:" if column.is_number else "---" for column in table.columns) + " |"
     heads = line([column.title for column in table.columns])
     return "\n".join([table.caption, "", heads, rule, *map(line, lines), ""])
