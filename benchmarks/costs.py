@@ -83,6 +83,7 @@ LEVELS: dict[str, dict[str, Any]] = {
 }
 GRIDS: dict[str, dict[str, Any]] = {
     "density": {"names": ["electron_density"]},
+    "density, float16": {"names": ["electron_density"], "storage": "float16"},
     "density, fine": {"names": ["electron_density"], "spacing_angstrom": 0.2},
     "density and promolecule": {"names": ["electron_density", "promolecular_density"]},
     "gradient": {"names": ["electron_density", "density_gradient_norm"]},
