@@ -168,6 +168,10 @@ class TaskSettings(Section):
     weight: Positive = Field(1.0, description="Weight of each of its labels in the loss, against 1.")
 
 
+# Settings of a model that came later, by the value at which they leave the names of trainings as they were.
+LATER_SETTINGS = {"readout": "last", "stop_by": "loss"}
+
+
 class ModelSettings(Section):
     """One network: which fields it sees and how large it is."""
 
@@ -195,12 +199,22 @@ class ModelSettings(Section):
         2, description="`steerable`: highest degree of its tensors (0 scalars, 1 vectors, 2 quadrupoles)."
     )
     chiral: bool = Field(False, description="`steerable`: tell mirror images apart.")
+    readout: Literal["last", "all"] = Field(
+        "last",
+        description="`steerable`: whose averages the head reads: those of the scalars of the `last` layer, or of the "
+        "scalars and the lengths of the other tensors of `all` layers.",
+    )
     hidden: Count = Field(32, description="Width of the fully connected layer before the output.")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="Dropout before the output.")
     standardised: bool = Field(
         False,
         description="Begin with a hidden layer whose inputs are standardised over the training molecules "
         "(arXiv 1511.06856); of no use with `initial`.",
+    )
+    stop_by: Literal["loss", "auroc"] = Field(
+        "loss",
+        description="What the validation molecules choose the kept epoch by: the lowest `loss`, or the highest `auroc` "
+        "of `training.property`, which comes later: a better order, bolder probabilities (docs/benchmark.md).",
     )
     checkpointing: bool = Field(
         False,
@@ -217,7 +231,9 @@ class ModelSettings(Section):
         "the job, a last `*` for a hash. See docs/transfer.md.",
     )
     frozen: tuple[str, ...] = Field(
-        (), description="Parts of the network (`layer1`, ..., `hidden`) that keep the weights of `initial`."
+        (),
+        description="Parts of the network (`layer1`, ..., `hidden`) that keep the weights that they begin with: those "
+        "of `initial`, or random ones.",
     )
     role: Literal["model", "control"] = Field(
         "model",
@@ -228,12 +244,6 @@ class ModelSettings(Section):
         description="Train on labels permuted among the molecules of the training and of the validation subset (seeded "
         "from the study); those of the test subset stay true. What such a network shows was not learned from labels.",
     )
-
-    @model_validator(mode="after")
-    def _frozen_weights_come_from_somewhere(self) -> Self:
-        if self.frozen and self.initial is None:
-            raise ValueError("frozen names parts that keep the weights of `initial`, which is not set")
-        return self
 
     @model_validator(mode="after")
     def _odd_kernel(self) -> Self:

@@ -1,21 +1,26 @@
 """What every network keeps, whatever its architecture: padding, gradients of all parts, small first logits, package."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
-from decar.config import ModelSettings
+from decar.config import LATER_SETTINGS, ModelSettings
 from decar.models.build import build_network
 from decar.models.network import Network
 from decar.models.package import REQUIRED, load_package, save_package
 
 SPACING = 0.94486  # bohr, half an angstrom
-ARCHITECTURES = ("published", "residual", "steerable")
+ARCHITECTURES = ("published", "residual", "steerable", "steerable all")  # a word more: the read-out
+
+
+def named(architecture: str) -> dict[str, object]:
+    return dict(zip(("architecture", "readout"), architecture.split()))
 
 
 def network(architecture: str, **settings: object) -> Network:
-    chosen = {"architecture": architecture, "channels": [4, 8, 8], "kernel_size": 5, "hidden": 8, **settings}
+    chosen = {"channels": [4, 8, 8], "kernel_size": 5, "hidden": 8, **named(architecture), **settings}
     made = build_network(ModelSettings.model_validate(chosen), SPACING, 1, 2)
     made.initialise(1)
     return made.double()
@@ -82,7 +87,7 @@ def test_first_logits_are_small(architecture: str) -> None:
     x = cloud(24, 16, 16)
     logits = []
     for seed in range(8):
-        net = build_network(ModelSettings.model_validate({"architecture": architecture}), SPACING, 1)
+        net = build_network(ModelSettings.model_validate(named(architecture)), SPACING, 1)
         net.initialise(seed)
         logits.append(float(net.double()(x, torch.ones_like(x))[0, 0].detach()))
     assert max(map(abs, logits)) < 0.5, logits
@@ -95,5 +100,11 @@ def test_package_round_trip(tmp_path: Path, architecture: str) -> None:
     metadata: dict[str, object] = dict.fromkeys(REQUIRED, "x")
     metadata |= {"spacing_bohr": SPACING, "fields": ["x"], "level": {}, "metrics": {}, "lineage": [], "tasks": []}
     save_package(tmp_path / "model", net, metadata)
-    loaded, _ = load_package(tmp_path / "model")
+    loaded, config = load_package(tmp_path / "model")
     assert torch.equal(loaded(x, torch.ones_like(x)), net(x, torch.ones_like(x)))
+    if net.settings.readout == "last":  # a package from before there was a choice
+        for name in LATER_SETTINGS:
+            del config["settings"][name]
+        (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+        older, _ = load_package(tmp_path / "model")
+        assert torch.equal(older(x, torch.ones_like(x)), net(x, torch.ones_like(x)))

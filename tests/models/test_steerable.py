@@ -65,9 +65,10 @@ def lattice_operations() -> list[tuple[tuple[int, ...], list[int], int]]:
     return found
 
 
+@pytest.mark.parametrize("readout", ["last", "all"])
 @pytest.mark.parametrize("chiral", [False, True])
-def test_lattice_rotations_and_mirror_images(chiral: bool) -> None:
-    net = network(chiral=chiral).double()
+def test_lattice_rotations_and_mirror_images(chiral: bool, readout: str) -> None:
+    net = network(chiral=chiral, readout=readout).double()
     x = cloud(L_ALANINE, Rotation.random(random_state=2)).double()[..., 10:30, 12:28, 12:28]
     logits = predict(net, x)
     proper = mirrored = 0.0
@@ -87,12 +88,13 @@ def spread(logits: list[torch.Tensor]) -> float:
 def test_any_rotation_changes_less_than_molecules_differ() -> None:
     turns = list(Rotation.random(6, random_state=0))
     found = {}
-    for name in ("steerable", "published"):
-        net = network(name)
+    for name in ("steerable", "steerable all", "published"):
+        net = network(**dict(zip(("architecture", "readout"), name.split())))
         molecules = [predict(net, cloud(smiles)) for smiles in (L_ALANINE, *OTHERS)]
         found[name] = spread([predict(net, cloud(L_ALANINE, turn)) for turn in turns]) / spread(molecules)
     print(found)
     assert found["steerable"] < 0.03
+    assert found["steerable all"] < 0.03
     assert found["published"] > 10 * found["steerable"]
 
 
@@ -110,8 +112,9 @@ def test_enantiomers_are_told_apart_where_asked_to() -> None:
     assert found[False] < 2
 
 
-def test_a_larger_box_of_vacuum_changes_nothing() -> None:
-    net = network()
+@pytest.mark.parametrize("readout", ["last", "all"])
+def test_a_larger_box_of_vacuum_changes_nothing(readout: str) -> None:
+    net = network(readout=readout)
     near, far = (predict(net, cloud(L_ALANINE, box=box)) for box in (40, 48))
     assert float((near - far).abs().max() / near.abs().max()) < 1e-3
 

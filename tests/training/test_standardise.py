@@ -23,9 +23,10 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> ShardDataset:
     return ShardDataset(dataset, shards, "random", 0, "train", FIELDS, ("sweet",), normalisation=normalisation)
 
 
-@pytest.mark.parametrize("architecture", ["published", "residual", "steerable"])
+@pytest.mark.parametrize("architecture", ["published", "residual", "steerable", "steerable all"])
 def test_inputs_of_the_hidden_layer_are_standardised(training: ShardDataset, architecture: str) -> None:
-    settings = ModelSettings(architecture=architecture, channels=(3, 4), kernel_size=5, hidden=5)
+    named = dict(zip(("architecture", "readout"), architecture.split()))
+    settings = ModelSettings.model_validate({"channels": [3, 4], "kernel_size": 5, "hidden": 5, **named})
     network = build_network(settings, SPACING, 1)
     network.initialise(3)
     hidden = network.parts()["hidden"]

@@ -288,6 +288,9 @@ def test_stopping_and_dropout_are_functions_of_their_arguments(tmp_path: Path) -
     rows = [{"epoch": number + 1.0, "val_loss": loss} for number, loss in enumerate(losses)]
     assert [is_finished(rows[:n], settings) for n in range(5)] == [False, False, False, False, True]
     assert best_epoch(rows) == 2
+    rows = [{**row, "val_auroc": auroc} for row, auroc in zip(rows, [0.5, 0.4, 0.6, 0.6])]
+    assert best_epoch(rows, "auroc") == 3
+    assert not is_finished(rows, settings, "auroc")
     batch = {"key": ["a", "b"], "conformer": [0, 0], "voxels": torch.zeros(2, 1, 8, 8, 8)}
     keep = dropout_keep(batch, 4000, 0.25, 1, 2)  # type: ignore[arg-type]
     assert keep is not None

@@ -6,9 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from pydantic import ValidationError
 
-from decar.config import ModelSettings, Study
+from decar.config import Study
 from decar.errors import ConfigError
 from decar.models.build import build_network
 from decar.models.network import Network
@@ -76,6 +75,27 @@ def test_other_fields_have_a_new_first_part(made: Made) -> None:
     assert is_equal(old.parts()["layer2"], new.parts()["layer2"])
 
 
+def test_random_weights_can_be_frozen_and_the_best_order_kept(made: Made, tmp_path: Path) -> None:
+    study, data, _ = made
+    content = study.model_dump(mode="json")
+    content["training"] |= {"max_epochs": 4, "patience": 4}
+    content["training"]["models"]["density"] |= {"frozen": ["layer1"], "tasks": {}, "stop_by": "auroc"}
+    found = {}
+    for number in (1, 2):
+        content["training"]["learning_rate"] = 0.01 * number
+        study = Study.model_validate(content)
+        train(study, *data, "density", "random", 2, tmp_path / f"{number}")
+        network, config = load_package(tmp_path / f"{number}" / "model")
+        log = pd.read_csv(tmp_path / f"{number}" / "metrics.csv")
+        assert log["val_auroc"][log["kept"]].tolist() == [log["val_auroc"].max()]
+        assert log["epoch"][log["kept"]].tolist() == [config["metrics"]["best_epoch"]]
+        found[number] = network.parts()
+    assert is_equal(found[1]["layer1"], found[2]["layer1"])
+    assert not is_equal(found[1]["layer2"], found[2]["layer2"])
+    with pytest.raises(ConfigError, match="so it has no AUROC"):
+        train(study, *data, "density", "random", 0, tmp_path / "one class")
+
+
 def test_frozen_parts_stay_and_the_lineage_is_kept(made: Made, tmp_path: Path) -> None:
     study, data, job = made
     template = str(job.parent / "density-{scheme}-fold{fold}-*")
@@ -114,5 +134,3 @@ def test_what_makes_no_sense_is_refused(made: Made) -> None:
         initial_weights(str(job.parent / "density-{scheme}-fold{fold}"), "random", 5)
     with pytest.raises(ConfigError, match="no such model"):
         begin_with(study, "nothing", str(job))
-    with pytest.raises(ValidationError, match="initial"):
-        ModelSettings(frozen=("layer1",))

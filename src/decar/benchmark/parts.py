@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from decar.baselines.chemprop_program import find_chemprop
-from decar.config import BenchmarkSplit, ModelSettings, Study
+from decar.config import LATER_SETTINGS, BenchmarkSplit, ModelSettings, Study
 from decar.errors import BackendUnavailableError
 from decar.stages import STAGE_VERSION, derive_seed, digest
 
@@ -126,6 +126,8 @@ def _identity(
     if network is not None:
         not_identity = {"models", "threads", "nodes", "gpus_per_node", "processes_per_node"}
         common = study.training.model_dump(mode="json", exclude=not_identity)
-        settings = [STAGE_VERSION["train"], common, network.model_dump(mode="json")]
+        described = network.model_dump(mode="json")
+        used = {name: value for name, value in described.items() if LATER_SETTINGS.get(name) != value}
+        settings = [STAGE_VERSION["train"], common, used]
     data = [dataset_folder.name, seed_of(study, seed), split.model_dump(mode="json"), share]
     return digest([BENCHMARK_VERSION, STAGE_VERSION["evaluate"], data, settings])[:12]

@@ -14,7 +14,7 @@ from decar.figures.sources import Sources, read_columns
 from decar.figures.style import BLUE, GREY, PAGE, VERMILLION, new_figure, panel_letter, readable
 
 TRAIN, VALIDATION = "train_loss", "val_loss"
-COLUMNS = ["model", "scheme", "fold", "epoch", TRAIN, VALIDATION]
+COLUMNS = ["model", "scheme", "fold", "epoch", TRAIN, VALIDATION, "kept"]
 
 
 def job_of(folder: Path) -> tuple[str, str, int]:
@@ -28,12 +28,14 @@ def job_of(folder: Path) -> tuple[str, str, int]:
 
 
 def tabulate(sources: Sources) -> pd.DataFrame:
-    """Return model, scheme, fold, epoch, train_loss, val_loss, a row an epoch."""
+    """Return model, scheme, fold, epoch, train_loss, val_loss, kept (by its checkpoint), a row an epoch."""
     tables = []
     for folder in sources.models:
         model, scheme, fold = job_of(folder)
         log = read_columns(folder / "metrics.csv", ["epoch", TRAIN, VALIDATION])
-        tables.append(log[["epoch", TRAIN, VALIDATION]].assign(model=model, scheme=scheme, fold=fold))
+        if "kept" not in log:  # a log from before there was a choice
+            log["kept"] = log.index == log[VALIDATION].idxmin()
+        tables.append(log[["epoch", TRAIN, VALIDATION, "kept"]].assign(model=model, scheme=scheme, fold=fold))
     table = pd.concat(tables, ignore_index=True)
     return table[COLUMNS].sort_values(["model", "scheme", "fold", "epoch"], ignore_index=True)
 
@@ -60,7 +62,7 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:  # noqa: ARG
     handles = [
         Line2D([], [], color=BLUE, label="training"),
         Line2D([], [], color=VERMILLION, linestyle="--", label="validation"),
-        Line2D([], [], marker="o", linestyle="", color=VERMILLION, label="checkpoint kept (lowest validation loss)"),
+        Line2D([], [], marker="o", linestyle="", color=VERMILLION, label="checkpoint kept"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
@@ -71,11 +73,7 @@ def _panel(axes: Axes, curves: pd.DataFrame) -> None:
     for _, fold in curves.groupby("fold"):
         axes.plot(fold["epoch"], fold[TRAIN], color=BLUE, linewidth=0.8, alpha=0.7)
         axes.plot(fold["epoch"], fold[VALIDATION], color=VERMILLION, linewidth=0.8, alpha=0.7, linestyle="--")
-        valid = fold.dropna(subset=[VALIDATION])
-        if valid.empty:
-            continue
-        best = valid.iloc[int(valid[VALIDATION].to_numpy().argmin())]
-        last = valid.iloc[-1]
+        best, last = fold[fold["kept"]].iloc[0], fold.iloc[-1]
         gaps.append(float(last[VALIDATION] - last[TRAIN]))
         axes.plot(best["epoch"], best[VALIDATION], "o", color=VERMILLION, markersize=3.2)
     folds = curves["fold"].nunique()

@@ -173,7 +173,7 @@ def training_rows(sources: Sources) -> list[Row]:
     rows = []
     for (model, scheme), part in learning_curves(sources).groupby(["model", "scheme"], sort=True):
         folds = [fold for _, fold in part.groupby("fold")]
-        best = [fold.iloc[int(fold[VALIDATION].to_numpy().argmin())] for fold in folds]
+        best = [fold[fold["kept"]].iloc[0] for fold in folds]
         gaps = [float(fold.iloc[-1][VALIDATION] - fold.iloc[-1][TRAIN]) for fold in folds]
         rows.append({
             "model": readable(str(model)), "scheme": scheme, "folds": len(folds),

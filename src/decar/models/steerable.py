@@ -14,6 +14,8 @@ half the taps, both times the edge of the layer's voxels [bohr].
     layer l:  x_l = m_l  gate( norm( K_l * P x_(l-1) ) )
     head:     z = v . silu( V [<s>, sqrt <s^2>, ln(volume / 1000 bohr^3)] + c ) + d,   s the (pseudo)scalars of x_L
 
+or, with `readout: all`, of every layer, s its (pseudo)scalars and the lengths of its other tensors.
+
 The first layer takes steps of two voxels, with three more taps. The others take steps of one; P is a Gaussian average
 with steps of two before all of them but the second, so that what the gates bring in is smoothed before it is thinned
 out: without it an arbitrary rotation changed the prediction by a tenth of what molecules differ by.
@@ -176,6 +178,20 @@ def _divided(x: Tensor, share: Tensor, width: int) -> Tensor:
     return x * torch.rsqrt(square + EPSILON)
 
 
+def lengths(x: Tensor, kinds: Multiplicities) -> Tensor:
+    """Return the scalars of x [batch, component, x, y, z] as they are and of other tensors the length, by tensor."""
+    parts, at = [], 0
+    for (degree, _), many in kinds.items():
+        width = 2 * degree + 1
+        tensors = x[:, at : at + many * width]
+        if width > 1:
+            square = tensors.reshape(len(x), many, width, *x.shape[2:]).square().sum(dim=2)
+            tensors = torch.sqrt(square + EPSILON)  # without it the slope at 0, outside the mask, is infinite
+        parts.append(tensors)
+        at += many * width
+    return torch.cat(parts, dim=1)
+
+
 class SteerableNetwork(Network):
     """`channels` are the scalars of each layer; of degree l there are channels / (2 l + 1), none in the last layer."""
 
@@ -206,7 +222,10 @@ class SteerableNetwork(Network):
         self.layers = nn.ModuleList(
             SteerableLayer(inputs, outputs, *form) for (inputs, outputs), form in zip(pairwise(stack), forms)
         )
-        self.hidden = nn.Linear(2 * sum(stack[-1].values()) + 1, settings.hidden)
+        # The layers that the head reads.
+        self.read = range(0 if settings.readout == "all" else len(stack) - 2, len(stack) - 1)
+        num_read = sum(sum(stack[number + 1].values()) for number in self.read)
+        self.hidden = nn.Linear(2 * num_read + 1, settings.hidden)
         self.output = nn.Linear(settings.hidden, num_outputs)
         self.register_buffer("before_step", gaussian_filter(8, 1.6), persistent=False)
         self.register_buffer("of_weight", gaussian_filter(9, 1.5), persistent=False)
@@ -234,15 +253,18 @@ class SteerableNetwork(Network):
         weight = smoothed(x, self.of_weight, 1).square().mean(dim=1, keepdim=True) * mask
         volume = weight.sum(dim=(1, 2, 3, 4)).square() / (weight.square().sum(dim=(1, 2, 3, 4)) + EPSILON)
         volume = volume.clamp(min=1.0) * (self.spacing_bohr**3 / VOLUME_BOHR3)  # an empty box has none
+        seen: list[Tensor] = []
         for number, layer in enumerate(self.layers):
             if number != 1:  # layers that take a step of two, or come after one
                 mask = functional.max_pool3d(mask, 2)
                 weight = smoothed(weight, self.before_step, 2) * mask
                 share = weight / (weight.sum(dim=(1, 2, 3, 4), keepdim=True) + EPSILON)
             x = self.run(layer, x if number < 2 else smoothed(x, self.before_step, 2) * mask, mask, share)
-        mean, square = (x * share).sum(dim=(2, 3, 4)), (x.square() * share).sum(dim=(2, 3, 4))
-        seen = torch.cat([mean, torch.sqrt(square + EPSILON), torch.log(volume)[:, None]], dim=1)
-        hidden = functional.silu(self.hidden(seen))
+            if number in self.read:
+                read = lengths(x, cast("SteerableLayer", layer).outputs)
+                mean, square = (read * share).sum(dim=(2, 3, 4)), (read.square() * share).sum(dim=(2, 3, 4))
+                seen += [mean, torch.sqrt(square + EPSILON)]
+        hidden = functional.silu(self.hidden(torch.cat([*seen, torch.log(volume)[:, None]], dim=1)))
         return cast("Tensor", self.output(hidden if keep is None else hidden * keep))
 
     def parts(self) -> dict[str, nn.Module]:

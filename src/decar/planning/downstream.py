@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from decar.benchmark.parts import benchmark_folder
-from decar.config import Study
+from decar.config import LATER_SETTINGS, Study
 from decar.models.place import initial_weights
 from decar.planning.batches import SHORT
 from decar.planning.frozen import TrainingJob
@@ -123,9 +123,12 @@ def _training(
     for model, described in settings["training"]["models"].items():
         # What a model does not use leaves its name as it was before decar could do it.
         later = {"tasks", "initial", "frozen", "standardised"}
-        unused = {"checkpointing"} | (set() if described["architecture"] == "steerable" else {"max_degree", "chiral"})
+        steerable = {"max_degree", "chiral", "readout"}
+        unused = {"checkpointing"} | (set() if described["architecture"] == "steerable" else steerable)
         network = {
-            name: value for name, value in described.items() if name not in unused and (name not in later or value)
+            name: value
+            for name, value in described.items()
+            if name not in unused and (name not in later or value) and LATER_SETTINGS.get(name) != value
         }
         data = [own, labels_of(study.training.models[model].tasks)] if described["tasks"] else own
         for split in study.dataset.splits:

@@ -27,15 +27,16 @@ Row = dict[str, float]
 LAST, BEST = "last.ckpt", "best.ckpt"
 
 
-def best_epoch(rows: Sequence[Row]) -> int:
-    """Return the epoch (from 1) of the lowest validation loss, the first one of equals."""
-    return int(min(rows, key=lambda row: (row["val_loss"], row["epoch"]))["epoch"])
+def best_epoch(rows: Sequence[Row], stop_by: str = "loss") -> int:
+    """Return the epoch (from 1) of the lowest validation loss, or the highest AUROC, the first one of equals."""
+    column, sign = ("val_auroc", -1) if stop_by == "auroc" else ("val_loss", 1)
+    return int(min(rows, key=lambda row: (sign * row[column], row["epoch"]))["epoch"])
 
 
-def is_finished(rows: Sequence[Row], training: TrainingSettings) -> bool:
-    """Return whether training ends after these epochs: the last one, or `patience` epochs without a better loss."""
+def is_finished(rows: Sequence[Row], training: TrainingSettings, stop_by: str = "loss") -> bool:
+    """Return whether training ends after these epochs: the last one, or `patience` epochs without a better one."""
     return bool(rows) and (
-        len(rows) >= training.max_epochs or rows[-1]["epoch"] - best_epoch(rows) >= training.patience
+        len(rows) >= training.max_epochs or rows[-1]["epoch"] - best_epoch(rows, stop_by) >= training.patience
     )
 
 
@@ -43,7 +44,7 @@ class EpochLog(Callback):
     """One row an epoch: epoch, train_loss, val_loss, train_auroc, val_auroc, learning_rate, gradient_norm_<layer>.
 
     Metrics of further tasks follow the AUROCs (`task_metrics`). Losses are weighted like the objective; train_* are of
-    the rotated samples under dropout, while the weights change.
+    the rotated samples under dropout, while the weights change. In the file `kept` marks the best epoch so far.
     """
 
     def __init__(self, path: Path, training: TrainingSettings, report: Callable[[str], None]) -> None:
@@ -51,7 +52,7 @@ class EpochLog(Callback):
         self.rows: list[Row] = []
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Add the row, write the file, stop where no better loss came for `patience` epochs."""
+        """Add the row, write the file, stop where no better one came for `patience` epochs."""
         if not isinstance(pl_module, FoldModule):
             raise TypeError(f"EpochLog reads a FoldModule, not {type(pl_module).__name__}")
         trained = gather(pl_module.train_outcomes, trainer.world_size)
@@ -75,13 +76,17 @@ class EpochLog(Callback):
         self.rows.append(row)
         if trainer.is_global_zero:
             with atomic_path(self.path) as temporary:
-                pd.DataFrame(self.rows).to_csv(temporary, index=False)
+                self._table(pl_module).to_csv(temporary, index=False)
             self.report(
                 f"epoch {epoch + 1} of {self.training.max_epochs}: loss {row['train_loss']:.4f}, "
                 f"validation {row['val_loss']:.4f}, AUROC {row['val_auroc']:.3f}"
             )
-        if is_finished(self.rows, self.training):
+        if is_finished(self.rows, self.training, pl_module.network.settings.stop_by):
             trainer.should_stop = True
+
+    def _table(self, module: FoldModule) -> pd.DataFrame:
+        table = pd.DataFrame(self.rows)
+        return table.assign(kept=table["epoch"] == best_epoch(self.rows, module.network.settings.stop_by))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rows, for the checkpoint."""
@@ -93,7 +98,7 @@ class EpochLog(Callback):
 
 
 class Checkpoints(Checkpoint):
-    """`best.ckpt` where the validation loss is the lowest yet (weights only), then `last.ckpt` (everything).
+    """`best.ckpt` where the epoch is the best yet (weights only), then `last.ckpt` (everything).
 
     Within an epoch `last.ckpt` is written where `minutes` have gone by since the last time; it then carries what the
     processes have seen of the epoch, for the row of its log.
@@ -128,9 +133,10 @@ class Checkpoints(Checkpoint):
         self._epoch_so_far = {}
         self._saved = self.clock()
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save; Lightning calls this one after all other callbacks."""
-        if best_epoch(self.log_of_epochs.rows) == trainer.current_epoch + 1:
+        stop_by = cast("FoldModule", pl_module).network.settings.stop_by
+        if best_epoch(self.log_of_epochs.rows, stop_by) == trainer.current_epoch + 1:
             trainer.save_checkpoint(self.folder / BEST, weights_only=True)
         trainer.save_checkpoint(self.folder / LAST)
         self._saved = self.clock()

@@ -89,6 +89,12 @@ def train(
             seen=f"{len(training)} training conformers", expected="one molecule at least",
             remedy="add labelled molecules, lower num_folds or raise validation_fraction",
         )  # fmt: skip
+    classes = validation.rows[label_column(study.training.property)].dropna()
+    if settings.stop_by == "auroc" and classes.nunique() < 2:
+        raise ConfigError(
+            "the validation subset lacks a class, so it has no AUROC", where=f"{scheme} fold {fold}",
+            seen=classes.value_counts().to_dict(), remedy="leave `stop_by: auroc` out, or raise validation_fraction",
+        )  # fmt: skip
     objectives = make_objectives(study, settings, training.rows)
     seed = derive_seed(study.seed, "train", model_name, scheme, fold)
     tasks = [objective.task for objective in objectives]
@@ -171,6 +177,7 @@ def _begin(
     network = build_network(own, _spacing(dataset), dataset.num_channels, num_outputs)
     network.initialise(seed)
     if initial is None:
+        freeze(network, settings.frozen)
         return network, []
     test = [str(key) for key, subset in _subsets(dataset).items() if subset == "test"]
     change = "; ".join([take_over(initial, network, tasks, study, test), *level_changes(initial, study)])
@@ -243,7 +250,7 @@ def _fit(
     if last.exists():
         found = read_checkpoint(last)
         done, batches = logged_rows(found), batches_done(found)
-        if is_finished(done, module.training_settings):
+        if is_finished(done, module.training_settings, module.network.settings.stop_by):
             return done
         if trainer.is_global_zero:
             within = f", batch {batches} of epoch {len(done) + 1}" if batches else ""
@@ -277,7 +284,7 @@ def _metadata(
     module: FoldModule,
 ) -> dict[str, Any]:  # fmt: skip
     """Return what the package says of the network."""
-    best = rows[best_epoch(rows) - 1]
+    best = rows[best_epoch(rows, module.network.settings.stop_by) - 1]
     subset = _subsets(everything).to_dict()
     figures = {"best_epoch": best["epoch"], "num_epochs": len(rows), "val_loss": best["val_loss"]}
     for name in ("train", "validation", "test"):
