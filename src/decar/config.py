@@ -388,6 +388,11 @@ class BenchmarkSettings(Section):
     permuted: tuple[Name, ...] = Field(
         (), description="Networks and baselines that run on permuted training labels, too: they must not beat a coin."
     )
+    ensembles: dict[Name, Annotated[int, Field(ge=2)]] = Field(
+        {},
+        description="Network: how many of it, of other first weights and orders, are trained on each fold; the "
+        "contender `NAME_ensemble` is the mean of their probabilities.",
+    )
     chemprop_command: str | None = Field(
         None, description="Chemprop's program (workflow/envs/chemprop.yaml), or null for the `chemprop` on PATH."
     )
@@ -522,6 +527,9 @@ class Study(Section):
         unknown = sorted(set(self.benchmark.networks or ()) - models)
         if unknown:
             raise ValueError(f"benchmark.networks has {unknown}, but training.models has {sorted(models)}")
+        unknown = sorted(set(self.benchmark.ensembles) - models)
+        if unknown:
+            raise ValueError(f"benchmark.ensembles has {unknown}, but training.models has {sorted(models)}")
         unknown = sorted(set(self.benchmark.permuted) - models - set(self.benchmark.baselines))
         if unknown:
             raise ValueError(f"benchmark.permuted has {unknown}, which is no network and none of benchmark.baselines")

@@ -101,6 +101,24 @@ def test_another_seed_or_network_leaves_the_parts_that_are_there(made: tuple[Stu
         choose(parts_of(with_benchmark(study), dataset), ["another"])
 
 
+def test_an_ensemble_is_the_mean_of_its_members(made: tuple[Study, Path, Path]) -> None:
+    study, dataset, shards = made
+    study = with_benchmark(study, networks=[], ensembles={"density": 2})
+    alone = {part.name for part in parts_of(with_benchmark(study), dataset)}
+    part = parts_of(study, dataset)[0]
+    assert part.contender == "density_ensemble"
+    assert alone.isdisjoint(one.name for one in parts_of(study, dataset))
+    compute_parts(study, dataset, shards, [part], lambda _: None)
+    found, first, second = (
+        read_table(part.folder / name / "predictions.parquet").set_index("key")
+        for name in ("", "training", "training1")
+    )
+    assert (first["probability"] != second["probability"]).all()
+    mean = (first["probability"] + second["probability"]) / 2
+    pd.testing.assert_series_equal(found["probability"], mean)
+    assert (found["subset"] == second["subset"]).all()
+
+
 def test_shares_nest_and_leave_the_test_molecules(made: tuple[Study, Path, Path]) -> None:
     study, dataset, _ = made
     study = with_benchmark(study)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from decar.baselines.chemprop import run_chemprop
 from decar.baselines.models import run_baseline
-from decar.benchmark.parts import PERMUTED, Part, network_contenders, study_of, unavailable
+from decar.benchmark.parts import PERMUTED, Part, network_contenders, num_members, study_of, unavailable
 from decar.benchmark.split_dataset import split_dataset
 from decar.config import Study
 from decar.dataset.samples import label_column, with_permuted_labels
@@ -31,12 +31,9 @@ def compute_part(
     if output.exists():
         return
     folder = split_dataset(study, dataset_folder, shards_folder, part.split, part.seed, part.share)
-    scheme = study.benchmark.splits[part.split].scheme
     own = study_of(study, part)
     if part.contender in network_contenders(study):
-        job = part.folder / "training"
-        train(own, folder, shards_folder, part.contender, scheme, part.fold, job, report)
-        found = read_table(job / "predictions.parquet")
+        found = _network(own, part, folder, shards_folder, report)
     else:
         found = _baseline(own, part, folder)
     found = found.assign(contender=part.contender, split=part.split, seed=part.seed, share=part.share)
@@ -68,6 +65,23 @@ def compute_parts(
         start = time.perf_counter()
         compute_part(study, part, dataset_folder, shards_folder, lambda _: None)
         report(f"part {number} of {len(chosen)}: done in {time.perf_counter() - start:.1f} s")
+
+
+def _network(
+    study: Study, part: Part, folder: Path, shards_folder: Path, report: Callable[[str], None]
+) -> pd.DataFrame:  # fmt: skip
+    """Train, where a member is not there, and return its predictions, or the mean over the members."""
+    scheme, members = study.benchmark.splits[part.split].scheme, []
+    for member in range(num_members(study, part.contender)):
+        seeded, job = study, part.folder / "training"
+        if member:  # the first one is what a network alone would be
+            seeded = study.model_copy(update={"seed": derive_seed(study.seed, "member", member)})
+            job = part.folder / f"training{member}"
+        if not (job / "predictions.parquet").exists():
+            train(seeded, folder, shards_folder, part.contender, scheme, part.fold, job, report)
+        members.append(read_table(job / "predictions.parquet").set_index("key"))
+    probability = pd.concat([one["probability"] for one in members], axis=1).mean(axis=1)
+    return members[0].assign(probability=probability).reset_index()
 
 
 def _baseline(study: Study, part: Part, folder: Path) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from decar.errors import BackendUnavailableError
 from decar.stages import STAGE_VERSION, derive_seed, digest
 
 PERMUTED = "_permuted"  # ends the name of a contender whose training labels are permuted
+ENSEMBLE = "_ensemble"  # ends the name of a contender that is the mean of several trainings
 BENCHMARK_VERSION = 1
 
 
@@ -46,7 +47,8 @@ def parts_of(study: Study, dataset_folder: Path) -> list[Part]:
         for seed in range(settings.num_seeds):
             for split_name, split in settings.splits.items():
                 for contender in [*baseline_contenders(study), *networks]:
-                    content = _identity(study, dataset_folder, networks.get(contender), split, seed, share)
+                    members = num_members(study, contender)
+                    content = _identity(study, dataset_folder, networks.get(contender), members, split, seed, share)
                     for fold in range(split.num_folds):
                         name = f"{contender}-{split_name}-seed{seed}-share{share:g}-fold{fold}-{content}"
                         folder = study.folder / "benchmark" / "parts" / name
@@ -73,14 +75,20 @@ def benchmark_folder(study: Study, dataset_folder: Path) -> Path:
 
 
 def network_contenders(study: Study) -> dict[str, ModelSettings]:
-    """Return the networks by name, those on permuted labels among them."""
+    """Return the networks by name, ensembles and those on permuted labels among them."""
     models = study.training.models
     chosen = study.benchmark.networks if study.benchmark.networks is not None else tuple(models)
     found = {name: models[name] for name in chosen}
+    found |= {name + ENSEMBLE: models[name] for name in study.benchmark.ensembles}
     for name in study.benchmark.permuted:
         if name in models:
             found[name + PERMUTED] = models[name].model_copy(update={"permuted_labels": True, "role": "control"})
     return found
+
+
+def num_members(study: Study, contender: str) -> int:
+    """Return how many trainings the predictions of a network are the mean of."""
+    return study.benchmark.ensembles.get(contender.removesuffix(ENSEMBLE), 1) if contender.endswith(ENSEMBLE) else 1
 
 
 def baseline_contenders(study: Study) -> list[str]:
@@ -120,14 +128,15 @@ def study_of(study: Study, part: Part) -> Study:
 
 
 def _identity(
-    study: Study, dataset_folder: Path, network: ModelSettings | None, split: BenchmarkSplit, seed: int, share: float
-) -> str:
+    study: Study, dataset_folder: Path, network: ModelSettings | None, members: int, split: BenchmarkSplit, seed: int,
+    share: float,
+) -> str:  # fmt: skip
     settings: object = study.training.property
     if network is not None:
         not_identity = {"models", "threads", "nodes", "gpus_per_node", "processes_per_node"}
         common = study.training.model_dump(mode="json", exclude=not_identity)
         described = network.model_dump(mode="json")
         used = {name: value for name, value in described.items() if LATER_SETTINGS.get(name) != value}
-        settings = [STAGE_VERSION["train"], common, used]
+        settings = [STAGE_VERSION["train"], common, used, *([members] if members > 1 else [])]
     data = [dataset_folder.name, seed_of(study, seed), split.model_dump(mode="json"), share]
     return digest([BENCHMARK_VERSION, STAGE_VERSION["evaluate"], data, settings])[:12]
