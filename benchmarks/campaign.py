@@ -3,7 +3,8 @@
     python benchmarks/campaign.py benchmarks/campaign.json --folder FOLDER --molecules 10000 [--slurm]
 
 Everything is decar's own but the engine (instant_engine.py). With --slurm the jobs go through `snakemake --profile
-slurm` to the virtual cluster of the tests (three nodes on this machine), else through the local profile.
+slurm` to the virtual cluster of the tests (three nodes on this machine), else through the local profile. The seconds of
+jobs are then SLURM's, of every attempt, since a job that is tried again finds the records of the first one.
 """
 
 import argparse
@@ -48,7 +49,8 @@ def study(batch_size: int) -> dict[str, object]:
         "conformers": {"num_embeddings": 1, "ranking": "mmff", "num_ranked": 1},
         "optimise": {"methods": []},
         "quantum": {"method": "hf", "basis": "sto-3g", "fitting_basis": None},
-        "fields": {"names": ["electron_density"], "spacing_angstrom": 1.0, "box": [24, 16, 16]},
+        # The coarsest box that holds the molecules: it is the rest of the work that is measured.
+        "fields": {"names": ["electron_density"], "spacing_angstrom": 2.0, "box": [16, 8, 8]},
         "dataset": {"num_shards": 16},
         "training": {"property": "active", "models": {"decar": {}}},
         "interpret": {"model": "decar"},
@@ -70,13 +72,13 @@ def snakemake(folder: Path, environment: dict[str, str], *arguments: str) -> flo
     return time.perf_counter() - start
 
 
-def run(folder: Path, on_cluster: bool) -> float:
+def run(folder: Path, on_cluster: bool) -> tuple[float, pd.DataFrame]:
+    """Return the seconds of the workflow, and its SLURM jobs: rule, job, node, state, seconds."""
     programs = f"{install(folder / 'bin')}:{Path(sys.executable).parent}"
     if not on_cluster:
         environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
-        return snakemake(folder, environment, "--profile", str(ROOT / "profiles" / "local"))
-    sys.path.insert(0, str(ROOT))
-    from tests.slurm.cluster import Cluster  # noqa: PLC0415  only this needs the tests
+        return snakemake(folder, environment, "--profile", str(ROOT / "profiles" / "local")), pd.DataFrame()
+    from cluster_study import Cluster, finished_jobs  # noqa: PLC0415  only this needs the tests
 
     (folder / "cluster").mkdir()
     cluster = Cluster(folder / "cluster")
@@ -84,32 +86,45 @@ def run(folder: Path, on_cluster: bool) -> float:
         cluster.start()
         environment = {**cluster.environment(), "OMP_NUM_THREADS": "1"}
         environment["PATH"] = f"{folder / 'bin'}:{environment['PATH']}"
-        return snakemake(
+        seconds = snakemake(
             folder, environment, "--profile", str(ROOT / "profiles" / "slurm"),
             "--slurm-init-seconds-before-status-checks", "5",
         )  # fmt: skip
+        return seconds, finished_jobs(cluster)
     finally:
         cluster.stop()
 
 
-def measure(folder: Path, seconds: float) -> dict[str, object]:
+def attempts(jobs: pd.DataFrame) -> dict[str, object]:
+    """Return how SLURM's jobs of one rule, or of all, fared."""
+    if jobs.empty:
+        return {}
+    tries = jobs.groupby("job").size()
+    return {
+        "attempts": len(jobs), "retried": int((tries > 1).sum()), "most_attempts": int(tries.max()),
+        "states": jobs["state"].value_counts().to_dict(), "by_node": jobs["node"].value_counts().to_dict(),
+    }  # fmt: skip
+
+
+def measure(folder: Path, seconds: float, slurm_jobs: pd.DataFrame) -> dict[str, object]:
     """Return the counts and times of a finished campaign."""
     plan = load_plan(next((folder / "results/campaign/plan").glob("plan-*.json")))
     manifest = pd.read_parquet(folder / plan.dataset / "manifest.parquet")
-    stages: dict[str, dict[str, float]] = {}
+    stages: dict[str, dict[str, object]] = {}
     for stage in STAGES:
         names = plan.receipts[stage]
         receipts = pd.concat(pd.read_parquet(folder / plan.folder / stage / f"{name}.parquet") for name in names)
         jobs = [
             pd.read_csv(folder / plan.folder / "benchmarks" / stage / f"{name}.tsv", sep="\t") for name in names
         ]  # fmt: skip
-        in_jobs = float(pd.concat(jobs)["s"].sum())
+        tried = slurm_jobs.loc[slurm_jobs["rule"] == stage] if len(slurm_jobs) else slurm_jobs
+        in_jobs = float(tried["seconds"].sum() if len(tried) else pd.concat(jobs)["s"].sum())
         computing = float(receipts["wall_seconds"].sum())
         stages[stage] = {
             "molecules": len(receipts), "failed": int((receipts["status"] == "failed").sum()), "jobs": len(names),
             "job_seconds": round(in_jobs, 1), "computing_seconds": round(computing, 1),
             "overhead_ms_a_molecule": round(1000 * (in_jobs - computing) / len(receipts), 1),
-            "peak_mb": float(pd.to_numeric(pd.concat(jobs)["max_rss"], errors="coerce").max()),
+            "peak_mb": float(pd.to_numeric(pd.concat(jobs)["max_rss"], errors="coerce").max()), **attempts(tried),
         }  # fmt: skip
     files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
     files = [path for path in files if path.parts[0] in {"results", ".snakemake"}]
@@ -117,7 +132,8 @@ def measure(folder: Path, seconds: float) -> dict[str, object]:
     num = len(pd.read_csv(folder / "table.csv"))
     return {
         "molecules": num, "in_manifest": int(manifest["key"].nunique()), "seconds": round(seconds, 1),
-        "molecules_a_second": round(num / seconds, 2), "stages": stages, "files": len(files),
+        "molecules_a_second": round(num / seconds, 2), "slurm": attempts(slurm_jobs), "stages": stages,
+        "files": len(files),
         "files_a_molecule": round(len(files) / num, 4), "files_by_place": dict(sorted(places.items())),
         "megabytes": round(sum((folder / path).stat().st_size for path in files) / 1e6, 1),
     }  # fmt: skip
@@ -136,7 +152,7 @@ def main() -> None:
     write_molecules(folder / "table.csv", arguments.molecules)
     write_text(folder / "config.yaml", yaml.safe_dump(study(arguments.batch_size)))
     load = os.getloadavg()[1]
-    found = measure(folder, run(folder, arguments.slurm))
+    found = measure(folder, *run(folder, arguments.slurm))
     report = {
         "command": f"python benchmarks/campaign.py benchmarks/campaign.json --folder FOLDER --molecules "
         f"{arguments.molecules} --batch-size {arguments.batch_size}{' --slurm' if arguments.slurm else ''}",

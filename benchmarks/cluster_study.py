@@ -70,7 +70,7 @@ def run(folder: Path, backend: str, output: Path) -> None:
         finally:
             cluster.stop()
     output.mkdir(parents=True, exist_ok=True)
-    jobs.to_csv(output / f"jobs-{backend}.csv", index=False)
+    jobs.drop(columns="job").to_csv(output / f"jobs-{backend}.csv", index=False)
     (output / f"run-{backend}.md").write_text(report(backend, process.returncode, seconds, jobs, busiest, log))
 
 
@@ -89,8 +89,9 @@ def watch(cluster: Cluster, process: subprocess.Popen[bytes]) -> str:
 def finished_jobs(cluster: Cluster) -> pd.DataFrame:
     lines = cluster.client("squeue", "--states=all", "--noheader", "--format=%i|%T|%N|%S|%e|%k").stdout.splitlines()
     table = pd.DataFrame([line.split("|") for line in lines], columns=["id", "state", "node", "start", "end", "rule"])
-    # A comment is `rule_<name>_wildcards_<values>`.
-    table["rule"] = table["rule"].str.removeprefix("rule_").str.split("_wildcards_").str[0]
+    # A comment is `rule_<name>_wildcards_<values>`; an attempt more of a job has the same one.
+    table["job"] = table["rule"].str.removeprefix("rule_")
+    table["rule"] = table["job"].str.split("_wildcards_").str[0]
     table["seconds"] = (pd.to_datetime(table["end"]) - pd.to_datetime(table["start"])).dt.total_seconds()
     return table
 
