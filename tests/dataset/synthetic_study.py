@@ -88,7 +88,7 @@ def make_tables(num: int, failed: tuple[int, ...] = ()) -> tuple[pd.DataFrame, p
             "row": number + 1, "id": f"m{number}", "name": f"molecule {number}", "raw": "C", "status": "ok",
             "reason": None, "message": None, "key": key_of(number), "smiles": "C" * (number + 1), "charge": 0,
             "multiplicity": 1, "inchikey": "", "split_group": f"GROUP{number:03d}", "scaffold": "",
-            "num_heavy_atoms": number + 1, "molblock": None, "label:sweet": float(number % 2),
+            "num_heavy_atoms": number + 1, "geometry": None, "label:sweet": float(number % 2),
         })  # fmt: skip
         receipts.append({
             "key": key_of(number), "status": "failed" if is_failed else "ok", "num_conformers": 1,

@@ -1,10 +1,8 @@
 """The dataset step holds numbers of all molecules, and their tables a part at a time."""
 
-import tracemalloc
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,6 +12,7 @@ from decar.dataset.assemble import assemble
 from decar.dataset.shards import bucket, write_shard
 from decar.record import Record
 from tests.dataset.synthetic_study import FIELDS, key_of, make_study, make_tables, write_tables
+from tests.memory import peak_memory
 
 PART = 30  # rows that are read at a time
 NUM_SHARDS = 4
@@ -37,17 +36,9 @@ def write_study(folder: Path, num: int) -> tuple[tuple[Path, list[Path], Path], 
 
 
 def peak_bytes(folder: Path, num: int) -> int:
-    """Return the most that assembling so many molecules allocates at a time: Python's and NumPy's, and Arrow's."""
+    """Return the most that assembling so many molecules allocates at a time."""
     tables, paths = write_study(folder, num)
-    before, pool = pa.default_memory_pool(), pa.proxy_memory_pool(pa.default_memory_pool())
-    pa.set_memory_pool(pool)
-    tracemalloc.start()
-    try:
-        assemble(make_study(folder), *tables, paths, folder / "dataset")
-        return tracemalloc.get_traced_memory()[1] + pool.max_memory()
-    finally:
-        tracemalloc.stop()
-        pa.set_memory_pool(before)
+    return peak_memory(lambda: assemble(make_study(folder), *tables, paths, folder / "dataset"))
 
 
 def test_memory_hardly_grows_with_the_molecules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,10 +100,10 @@ def test_a_fixed_box_turns_with_the_molecule_and_grows_where_it_must() -> None:
 
 def test_rendered_from_the_records_of_the_study(made: Made, tmp_path: Path) -> None:
     study, dataset, _ = made
-    names = [(key_of(0), None), (key_of(1), "a block")]
+    names = [(key_of(0), None), (key_of(1), digest("a block"))]
     found = wavefunction_recipes(study, names)
-    for key, block in names:
-        expected = molecule_recipes(study, key, digest(block) if block else "")["wavefunction"]
+    for key, geometry in names:
+        expected = molecule_recipes(study, key, geometry or "")["wavefunction"]
         assert found[key] == expected
     elsewhere = study.model_copy(update={"store": tmp_path})
     lost = RenderedDataset(dataset, elsewhere, "random", 0, None, FIELDS, ("sweet",))

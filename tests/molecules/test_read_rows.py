@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as settings_of_hypothesis
@@ -17,8 +18,10 @@ from decar.molecules import text_table
 from decar.molecules.given_geometry import read_given_geometry
 from decar.molecules.identity import identify
 from decar.molecules.read import COLUMNS, read_rows
+from decar.molecules.sdf import read_molblocks
 from decar.molecules.standardise import standardise
 from decar.molecules.text_table import read_columns
+from decar.stages import digest
 
 SWEET = {"sweet": LabelSettings(column="sweet")}
 
@@ -42,7 +45,7 @@ def test_csv(tmp_path: Path) -> None:
     assert rows["name"].tolist() == ["Ethanol, dry", "Glycol"]
     assert rows["raw"].tolist() == ["CCO", "OCCO"]
     assert rows["sweet"].tolist() == ["0", ""]
-    assert rows["molblock"].tolist() == [None, None]
+    assert rows["sdf_offset"].isna().all()
     assert rows["multiplicity"].isna().all()
 
 
@@ -137,6 +140,23 @@ def entry(molecule: Chem.Mol, title: str, **items: object) -> str:
     return f"{title}\n{block}{data}$$$$\n"
 
 
+def molblocks(path: Path, rows: pd.DataFrame) -> list[str | None]:
+    return list(read_molblocks(path, [None if pd.isna(offset) else offset for offset in rows["sdf_offset"]]))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1"])
+def test_a_geometry_is_found_again_where_it_stands(tmp_path: Path, end: str, encoding: str) -> None:
+    text = entry(embedded("O"), "näme") + entry(embedded("C"), "other", note="ü")
+    path = tmp_path / "a.sdf"
+    path.write_bytes(text.replace("\n", end).encode(encoding))
+    rows = read_rows(settings(path))
+    expected = [part.partition("M  END\n")[0] + "M  END\n" for part in text.split("$$$$\n")[:2]]
+    assert molblocks(path, rows) == expected
+    assert rows["geometry"].tolist() == [digest(block) for block in expected]
+    assert rows["id"].tolist() == ["näme", "other"]
+
+
 def test_sdf_brings_geometries_stereochemistry_and_labels(tmp_path: Path) -> None:
     right, left = embedded("CC(C)[C@@H](N)C(O)=O"), embedded("CC(C)[C@H](N)C(O)=O")
     text = (
@@ -148,8 +168,10 @@ def test_sdf_brings_geometries_stereochemistry_and_labels(tmp_path: Path) -> Non
     keys = [identify(standardise(raw, "neutral")).key for raw in rows["raw"]]
     expected = ["CC(C)[C@@H](N)C(O)=O", "CC(C)[C@H](N)C(O)=O", "CCO"]
     assert keys == [identify(standardise(smiles, "neutral")).key for smiles in expected]
-    assert rows["molblock"][2] is None  # two-dimensional
-    back = Chem.MolFromMolBlock(rows["molblock"][0], removeHs=False)
+    blocks = molblocks(tmp_path / "a.sdf", rows)
+    assert blocks[2] is None  # two-dimensional
+    assert rows["geometry"].tolist() == [digest(blocks[0]), digest(blocks[1]), None]
+    back = Chem.MolFromMolBlock(blocks[0], removeHs=False)
     assert back.GetNumAtoms() == 19
     np.testing.assert_allclose(back.GetConformer().GetPositions(), right.GetConformer().GetPositions(), atol=1e-4)
 
@@ -162,10 +184,10 @@ def test_a_planar_molecule_in_its_plane_is_no_drawing(tmp_path: Path) -> None:
     text = entry(planar, "planar")
     assert not Chem.MolFromMolBlock(text, removeHs=False).GetConformer().Is3D()
     rows = read_rows(settings(table(tmp_path, "a.sdf", text)))
-    brought = read_given_geometry(rows["molblock"][0], rows["raw"][0])
+    brought = read_given_geometry(molblocks(tmp_path / "a.sdf", rows)[0], rows["raw"][0])
     assert brought.geometry_bohr[:, 2] == pytest.approx(0.0)
     drawing = text.replace("          3D", "          2D")
-    assert read_rows(settings(table(tmp_path, "b.sdf", drawing)))["molblock"].isna().all()
+    assert read_rows(settings(table(tmp_path, "b.sdf", drawing)))["geometry"].isna().all()
 
 
 def test_sdf_identifier_from_a_data_item(tmp_path: Path) -> None:
@@ -180,7 +202,7 @@ def test_a_geometry_without_hydrogens_is_not_used_and_reported(tmp_path: Path) -
     messages: list[str] = []
     path = table(tmp_path, "a.sdf", entry(Chem.RemoveHs(embedded("CCO")), "bare"))
     rows = read_rows(settings(path), messages.append)
-    assert rows["molblock"].tolist() == [None]
+    assert rows["geometry"].tolist() == [None]
     assert rows["raw"].tolist() == ["CCO"]
     assert messages == ["bare: the geometry lacks hydrogens and is not used"]
 

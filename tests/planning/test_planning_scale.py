@@ -12,12 +12,14 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rdkit import Chem
+from tests.memory import peak_memory
 
 from decar.config import MoleculesSettings, Study
 from decar.config_file import parse_study
 from decar.dataset.shards import bucket
 from decar.dataset.splits import check_groups, make_splits
-from decar.errors import ConfigError
+from decar.errors import ConfigError, DataFormatError
 from decar.planning import hashing
 from decar.planning.batches import batch_size_to_advise, buckets, make_batches
 from decar.planning.downstream import _labelled
@@ -38,6 +40,9 @@ e,salt,CC(=O)O.[Na+].[Cl-],0
 """
 
 
+BLOCK, OTHER_BLOCK = "one\n\n\nM  END\n", "two\n\n\nM  END\n"
+
+
 def study(folder: Path, **workflow: int) -> Study:
     return parse_study(
         {
@@ -52,12 +57,19 @@ def study(folder: Path, **workflow: int) -> Study:
     )
 
 
+@pytest.fixture(autouse=True)
+def _geometry(tmp_path: Path) -> None:
+    """Write the table in which the one geometry of `molecules` stands; tests that read a table write their own."""
+    (tmp_path / "t.csv").write_text(BLOCK)
+
+
 def molecules(keys: list[str]) -> pa.Table:
     count = len(keys)
     return pa.table(
         {
             "key": sorted(keys), "smiles": ["C"] * count, "charge": [0] * count, "multiplicity": [1] * count,
-            "molblock": pa.array([None] * (count - 1) + ["a block"], type=pa.large_string()),
+            "geometry": pa.array([None] * (count - 1) + [digest(BLOCK)], type=pa.large_string()),
+            "sdf_offset": pa.array([None] * (count - 1) + [0], type=pa.int64()),
         }
     )  # fmt: skip
 
@@ -147,7 +159,8 @@ def test_batches_are_the_buckets_of_their_keys_from_stage_to_stage(tmp_path: Pat
     assert len({name for names in batches.parents.values() for name in names}) == len(MOLECULE_STAGES) * len(members)
     sources = [pd.read_parquet(path) for path in batches.sources.values()]
     assert [rows["key"].tolist() for rows in sources] == list(members.values())
-    assert [recipe for rows in sources for recipe in rows["recipe"] if recipe] == [digest("a block")]
+    assert [recipe for rows in sources for recipe in rows["recipe"] if recipe] == [digest(BLOCK)]
+    assert [block for rows in sources for block in rows["molblock"].dropna()] == [BLOCK]
     assert batches.of(0, len(KEYS)) == sorted(batches.parents["fields"])
 
 
@@ -168,11 +181,37 @@ def test_names_of_receipts_move_with_the_recipes_in_them(
     assert [stage for stage in MOLECULE_STAGES if recipes[0][stage] != recipes[1][stage]] == moved
     # Another geometry is another molecule to its own batch only; another spelling of a SMILES to none.
     table = molecules(KEYS)
-    other = table.set_column(4, "molblock", pa.array([None] * (len(KEYS) - 1) + ["another"], type=pa.large_string()))
+    hashes = pa.array([None] * (len(KEYS) - 1) + [digest(OTHER_BLOCK)], type=pa.large_string())
+    other = table.set_column(4, "geometry", hashes)
     spelt = table.set_column(1, "smiles", pa.array(["CC"] * len(KEYS)))
-    names = [set(make_batches(first, each).parents["fields"]) for each in (table, other, spelt)]
-    assert len(names[0] - names[1]) == 1
-    assert names[0] == names[2]
+    names = [set(make_batches(first, each).parents["fields"]) for each in (table, spelt)]
+    assert names[0] == names[1]
+    with pytest.raises(DataFormatError, match="changed while it was planned"):
+        make_batches(first, other)
+    (tmp_path / "t.csv").write_text(OTHER_BLOCK)
+    assert len(names[0] - set(make_batches(first, other).parents["fields"])) == 1
+
+
+def test_geometries_are_in_memory_a_batch_at_a_time(tmp_path: Path) -> None:
+    comment, names = 200_000, [f"{'C' * number}O" for number in range(1, 41)]
+    with (tmp_path / "t.sdf").open("w") as file:
+        for number, smiles in enumerate(names):
+            molecule = Chem.AddHs(Chem.MolFromSmiles(smiles))
+            molecule.AddConformer(Chem.Conformer(molecule.GetNumAtoms()))
+            lines = Chem.MolToMolBlock(molecule).splitlines()
+            lines[:3] = f"m{number}", "     RDKit          3D", "x" * comment
+            file.write("\n".join([*lines, ">  <active>", str(number % 2), "", "$$$$", ""]))
+    made = study(tmp_path, batch_size=1)
+    made = made.model_copy(update={"molecules": made.molecules.model_copy(update={"table": tmp_path / "t.sdf"})})
+    index = tmp_path / "index.parquet"
+
+    def plan() -> None:
+        write_index(made.molecules, tmp_path / "known", index)
+        make_batches(made, read_sound(index, ["key", "smiles", "charge", "multiplicity", "geometry", "sdf_offset"]))
+
+    assert peak_memory(plan) < len(names) * comment / 4
+    rows = [pd.read_parquet(path) for path in (made.folder / "plan" / "batches").iterdir()]
+    assert pd.concat(rows)["molblock"].str.len().gt(comment).tolist() == [True] * len(names)
 
 
 def test_an_edit_moves_one_batch_and_growth_cuts_anew(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def planned(table: str, **many: object) -> dict[str, str]:
     }  # fmt: skip
     study, index = Study.model_validate(settings), Path("index.parquet")
     write_index(study.molecules, Path("known"), index)
-    molecules = read_sound(index, ["key", "smiles", "molblock"])
+    molecules = read_sound(index, ["key", "smiles", "geometry"])
     smiles = table_digest(molecules.select(["smiles"]))
     jobs = name_downstream(study, index, identity_digest(molecules), smiles, ["shard"])["training"]
     return {f"{job.model} {job.fold}": job.folder for job in jobs}

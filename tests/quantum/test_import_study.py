@@ -17,6 +17,7 @@ from decar.config import QuantumSettings
 from decar.config_file import load_study
 from decar.errors import ConfigError, DataFormatError
 from decar.molecules.graph import atomic_numbers_of, geometry_of, molecular_graph, with_geometry
+from decar.molecules.sdf import read_molblocks
 from decar.planning.imports import import_into_study
 from decar.quantum.backend import System, get_backend
 from decar.quantum.export import export_fchk
@@ -75,8 +76,10 @@ def recipes_of(study, table: Path):
     from decar.planning.index import build_index
 
     (row,) = build_index(study.molecules, study.folder / "plan" / "rows").to_dict("records")
-    assert row["molblock"].strip() == block.strip()
-    return row, molecule_recipes(study, row["key"], digest(row["molblock"]))
+    (molblock,) = read_molblocks(table, [row["sdf_offset"]])
+    assert molblock.strip() == block.strip()
+    assert row["geometry"] == digest(molblock)
+    return {**row, "molblock": molblock}, molecule_recipes(study, row["key"], row["geometry"])
 
 
 def test_the_study_uses_what_was_imported_and_computes_nothing(workplace):

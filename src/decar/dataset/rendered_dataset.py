@@ -19,7 +19,7 @@ from decar.fields.registry import evaluate_fields
 from decar.fields.rotation import rotated
 from decar.quantum.wavefunction import Wavefunction
 from decar.receipt import read_table
-from decar.stages import MOLECULE_STAGES, digest, recipe_function, stage_settings
+from decar.stages import MOLECULE_STAGES, recipe_function, stage_settings
 from decar.store import Store
 
 
@@ -43,9 +43,9 @@ class RenderedDataset(VoxelDataset):
         super().__init__(dataset_folder, scheme, fold, subset, fields, properties, **options)
         self.store = Store(study.store)
         self.settings = study.fields
-        molecules = read_table(dataset_folder / "molecules.parquet", ["key", "molblock"])
+        molecules = read_table(dataset_folder / "molecules.parquet", ["key", "geometry"])
         molecules = molecules.loc[molecules["key"].isin(set(self.rows["key"]))]
-        self.recipes = wavefunction_recipes(study, zip(molecules["key"], molecules["molblock"]))
+        self.recipes = wavefunction_recipes(study, zip(molecules["key"], molecules["geometry"]))
 
     def fetch(self, draw: Draw) -> Fetched:
         """Read the wavefunction, turn it and lay the grid around it."""
@@ -66,12 +66,12 @@ class RenderedDataset(VoxelDataset):
 
 
 def wavefunction_recipes(study: Study, molecules: Iterable[tuple[str, str | None]]) -> dict[str, str]:
-    """Return the recipe of the wavefunction of each molecule: (key, the geometry that the user brought or None)."""
+    """Return the recipe of the wavefunction of each molecule: (key, hash of a geometry that was brought or None)."""
     stages = MOLECULE_STAGES[: MOLECULE_STAGES.index("wavefunction") + 1]
     steps = [recipe_function(stage, stage_settings(study, stage)) for stage in stages]
     recipes = {}
-    for key, molblock in molecules:
-        recipe = digest(molblock) if isinstance(molblock, str) else ""
+    for key, geometry in molecules:
+        recipe = geometry if isinstance(geometry, str) else ""
         for step in steps:
             recipe = step(key, recipe)
         recipes[key] = recipe

@@ -1,8 +1,9 @@
 """Read the user's table: CSV (TSV), SMI or SDF in, one row a molecule out, nothing interpreted yet but the geometry.
 
 Columns of the result: `row` (1-based data row), `id`, `name`, `raw` (the SMILES as written; of an SDF entry its
-isomeric SMILES), `molblock` (an SDF entry with 3D coordinates of all its atoms, in the order of the file, else None),
-`multiplicity` (Int64, missing allowed), and one text column a label property ("" where the value is missing).
+isomeric SMILES), `geometry` and `sdf_offset` (of an SDF entry with 3D coordinates of all its atoms: the hash of its mol
+block, and the byte of the file at which `decar.molecules.sdf.read_molblocks` finds it; else missing), `multiplicity`
+(Int64, missing allowed), and one text column a label property ("" where the value is missing).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,8 +16,9 @@ from decar.config import MoleculesSettings
 from decar.errors import ConfigError, DataFormatError
 from decar.molecules.sdf import SDF_RAW, read_sdf
 from decar.molecules.text_table import read_columns, read_text, require_columns
+from decar.stages import digest
 
-COLUMNS = ("row", "id", "name", "raw", "molblock", "multiplicity")
+COLUMNS = ("row", "id", "name", "raw", "geometry", "sdf_offset", "multiplicity")
 CSV_SUFFIXES = {".csv": ",", ".tsv": "\t"}
 SMI_SUFFIXES = (".smi", ".smiles")
 SDF_SUFFIXES = (".sdf", ".sd")
@@ -100,19 +102,21 @@ def _from_sdf(settings: MoleculesSettings, report: Callable[[str], None]) -> pd.
     """Read SDF entries; identifier and name come from data items of these names, else from the title line."""
     wanted = {column for column in _optional_columns(settings).values() if column is not None}
     properties: set[str] = set()
-    ids, names, raw, blocks = list[str](), list[str](), list[str](), list[str | None]()
+    ids, names, raw = list[str](), list[str](), list[str]()
+    geometries, offsets = list[str | None](), list[int | None]()
     values: dict[str, list[str]] = {column: [] for column in wanted}
     for entry in read_sdf(settings.table, report):
         properties |= set(entry.properties)
         ids.append(entry.properties.get(settings.id_column) or entry.title)
         names.append(entry.properties.get(settings.name_column or "") or entry.title or ids[-1])
         raw.append(entry.smiles or SDF_RAW.format(message=entry.message))
-        blocks.append(entry.molblock)
+        geometries.append(digest(entry.molblock) if entry.molblock else None)
+        offsets.append(entry.offset if entry.molblock else None)
         for column in wanted:
             values[column].append(entry.properties.get(column, ""))
     require_columns(settings.table, sorted(properties), _optional_columns(settings))
     columns = {column: _texts(texts) for column, texts in values.items()}
-    return _assemble(settings, columns, _texts(ids), _texts(names), _texts(raw), blocks)
+    return _assemble(settings, columns, _texts(ids), _texts(names), _texts(raw), (geometries, offsets))
 
 
 def _optional_columns(settings: MoleculesSettings) -> dict[str, str | None]:
@@ -130,15 +134,17 @@ def _texts(values: Iterable[str]) -> "pd.Series[str]":
 
 def _assemble(
     settings: MoleculesSettings, columns: Mapping[str, "pd.Series[str]"], ids: "pd.Series[str]",
-    names: "pd.Series[str]", raw: "pd.Series[str]", molblocks: list[str | None] | None = None,
+    names: "pd.Series[str]", raw: "pd.Series[str]", given: tuple[list[str | None], list[int | None]] | None = None,
 ) -> pd.DataFrame:  # fmt: skip
+    geometries, offsets = given or ([None] * len(raw), [None] * len(raw))
     empty = pd.Series("", index=raw.index, dtype="str")
     table = {
         "row": pd.RangeIndex(1, len(raw) + 1),
         "id": ids,
         "name": names,
         "raw": raw,
-        "molblock": pd.Series([None] * len(raw) if molblocks is None else molblocks, dtype="object"),
+        "geometry": pd.Series(geometries, dtype="object"),
+        "sdf_offset": pd.Series(offsets, dtype="Int64"),
         "multiplicity": _multiplicities(settings, columns.get(settings.multiplicity_column or "", empty)),
     }
     labels = {name: columns.get(label.column, empty) for name, label in settings.labels.items()}

@@ -1,13 +1,17 @@
-"""Read an SDF: structures, data items, and the geometries that come with them (doi 10.1021/ci00007a012)."""
+"""Read an SDF: structures, data items, and the geometries that come with them (doi 10.1021/ci00007a012).
+
+Geometries are kilobytes a molecule, so that a large table never has all of them in memory: an entry says at which byte
+of the file it begins, and `read_molblocks` reads it from there when it is needed.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from rdkit import Chem, rdBase
 
 from decar.molecules.rdkit_log import complaint
-from decar.molecules.text_table import open_text
 
 # Stands in the place of a SMILES for an entry that cannot be read. It begins with a parenthesis, so that it is no
 # valid SMILES whatever the message says, and the row becomes a failure like any other structure that cannot be read.
@@ -23,6 +27,7 @@ class SdfEntry:
     smiles: str | None
     molblock: str | None  # only with 3D coordinates of all atoms, hydrogens included
     message: str
+    offset: int  # byte of the file at which the entry begins
 
 
 def read_sdf(path: Path, report: Callable[[str], None] = lambda _: None) -> Iterator[SdfEntry]:
@@ -30,31 +35,62 @@ def read_sdf(path: Path, report: Callable[[str], None] = lambda _: None) -> Iter
 
     A geometry without all its hydrogens cannot be used: `report` is told, and the entry counts as one without.
     """
-    with open_text(path) as file:
-        for lines in _blocks(line.rstrip("\r\n") for line in file):
-            yield _entry(lines, report)
+    with path.open("rb") as file:
+        for offset, lines in _entries(file):
+            yield _entry(lines, offset, report)
 
 
-def _blocks(text: Iterable[str]) -> Iterator[list[str]]:
-    lines: list[str] = []
-    for line in text:
-        if line.startswith("$$$$"):
-            yield lines
-            lines = []
-        else:
-            lines.append(line)
+def read_molblocks(path: Path, offsets: Iterable[int | None]) -> Iterator[str | None]:
+    """Yield the mol blocks of the entries that begin at these bytes of an SDF; None for None."""
+    with path.open("rb") as file:
+        for offset in offsets:
+            if offset is None:
+                yield None
+                continue
+            file.seek(offset)
+            _, lines = next(_entries(file), (offset, []))
+            yield _molblock(lines)[0]
+
+
+def _entries(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
+    """Yield the place and the lines of each entry from here on."""
+    start = place = file.tell()
+    lines: list[bytes] = []
+    for piece in file:
+        for line in piece.splitlines(keepends=True):  # a carriage return alone ends a line, too
+            place += len(line)
+            if line.startswith(b"$$$$"):
+                yield start, _decoded(lines)
+                start, lines = place, []
+            else:
+                lines.append(line)
     if any(line.strip() for line in lines):
-        yield lines
+        yield start, _decoded(lines)
 
 
-def _entry(lines: list[str], report: Callable[[str], None]) -> SdfEntry:
+def _decoded(lines: list[bytes]) -> list[str]:
+    data = b"".join(line.rstrip(b"\r\n") + b"\n" for line in lines)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    return text.split("\n")[:-1]
+
+
+def _molblock(lines: list[str]) -> tuple[str, list[str]]:
+    """Return the mol block of an entry, and the lines of its data items."""
     end = next((i + 1 for i, line in enumerate(lines) if line.startswith("M  END")), len(lines))
-    block, properties = "\n".join(lines[:end]) + "\n", _properties(lines[end:])
+    return "\n".join(lines[:end]) + "\n", lines[end:]
+
+
+def _entry(lines: list[str], offset: int, report: Callable[[str], None]) -> SdfEntry:
+    block, items = _molblock(lines)
+    properties = _properties(items)
     title = lines[0].strip() if lines else ""
     with rdBase.BlockLogs(), rdBase.CaptureErrorLog() as log:
         molecule = Chem.MolFromMolBlock(block, removeHs=False)
     if molecule is None:
-        return SdfEntry(title, properties, None, None, complaint(log.messages) or "no structure")
+        return SdfEntry(title, properties, None, None, complaint(log.messages) or "no structure", offset)
     # RDKit may take a planar molecule in the plane z = 0 for a drawing, whatever the entry says.
     is_tagged = len(lines) > 1 and lines[1][20:22].upper() == "3D"
     is_given = bool(molecule.GetNumConformers() and (is_tagged or molecule.GetConformer().Is3D()))
@@ -66,7 +102,7 @@ def _entry(lines: list[str], report: Callable[[str], None]) -> SdfEntry:
         is_given = False
     with rdBase.BlockLogs():
         smiles = Chem.MolToSmiles(Chem.RemoveHs(molecule))
-    return SdfEntry(title, properties, str(smiles), block if is_given else None, "")
+    return SdfEntry(title, properties, str(smiles), block if is_given else None, "", offset)
 
 
 def _properties(lines: list[str]) -> dict[str, str]:

@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 from decar.atomic import atomic_path
 from decar.config import Study
 from decar.dataset.shards import bucket
+from decar.errors import DataFormatError
+from decar.molecules.sdf import read_molblocks
 from decar.planning.hashing import Keys, keys_of, leading_digits, table_digest
 from decar.stages import MOLECULE_STAGES, digest, settings_digests
 
@@ -50,8 +52,8 @@ def batch_size_to_advise(study: Study, num_molecules: int) -> int | None:
 def make_batches(study: Study, molecules: pa.Table) -> Batches:
     """Name the receipts of every stage and write the batch files that are not there.
 
-    `molecules`: key, smiles, charge, multiplicity, molblock; sorted by key. A receipt is named after what decides the
-    recipes in it, not after the recipes: those are made when the molecules are computed.
+    `molecules`: key, smiles, charge, multiplicity, geometry, sdf_offset; sorted by key. A receipt is named after what
+    decides the recipes in it, not after the recipes: those are made when the molecules are computed.
     """
     batches = Batches(parents={stage: {} for stage in MOLECULE_STAGES})
     settings = settings_digests(study)
@@ -59,9 +61,9 @@ def make_batches(study: Study, molecules: pa.Table) -> Batches:
     there = {path.name for path in folder.glob("*.parquet")}
     for prefix, start, stop in _cut(study, keys_of(molecules["key"])):
         members = molecules.slice(start, stop - start)
-        source = f"{prefix}-{table_digest(members.select(['key', 'smiles', 'molblock']))[:SHORT]}.parquet"
+        source = f"{prefix}-{_digest(members, ['key', 'smiles', 'geometry'])[:SHORT]}.parquet"
         if source not in there:
-            write_batch(folder / source, members)
+            write_batch(folder / source, members, study.molecules.table)
         members_digest, before = identity_digest(members), ""
         for stage in MOLECULE_STAGES:
             name = f"{prefix}-{digest([settings[stage], members_digest])[:SHORT]}"
@@ -74,7 +76,13 @@ def make_batches(study: Study, molecules: pa.Table) -> Batches:
 
 def identity_digest(molecules: pa.Table) -> str:
     """Return the digest of what these molecules bring to their recipes: keys, and geometries where they have any."""
-    return table_digest(molecules.select(["key", "molblock"]))
+    return _digest(molecules, ["key", "geometry"])
+
+
+def _digest(molecules: pa.Table, columns: list[str]) -> str:
+    # The hash of a geometry stands where the geometry itself stood once: names of those without any are the same.
+    names = ["molblock" if name == "geometry" else name for name in columns]
+    return table_digest(molecules.select(columns).rename_columns(names))
 
 
 def buckets(keys: Keys, number: int) -> Iterator[tuple[str, int, int]]:
@@ -110,11 +118,20 @@ def _runs(values: "np.ndarray[Any, Any]") -> Iterator[tuple[int, int]]:
     yield from zip([0, *ends[:-1]], ends, strict=True)
 
 
-def write_batch(path: Path, members: pa.Table) -> None:
-    """Write a batch file: a receipt of what nobody has computed, whose recipe is that of a geometry that was given."""
-    columns = {name: members[name] for name in ("key", "smiles", "charge", "multiplicity", "molblock")}
-    geometries = [digest(block) if block else "" for block in members["molblock"].to_pylist()]
-    columns |= {"recipe": pa.array(geometries), "status": pa.array(["ok"] * len(members))}
+def write_batch(path: Path, members: pa.Table, table: Path) -> None:
+    """Write a batch file: a receipt of what nobody has computed, whose recipe is that of a geometry that was given.
+
+    Only here are geometries read, those of one batch, from the user's table.
+    """
+    columns = {name: members[name] for name in ("key", "smiles", "charge", "multiplicity")}
+    geometries = members["geometry"].to_pylist()
+    blocks = list(read_molblocks(table, members["sdf_offset"].to_pylist())) if any(geometries) else geometries
+    for block, geometry in zip(blocks, geometries, strict=True):
+        if block and digest(block) != geometry:
+            raise DataFormatError("the table of molecules changed while it was planned", where=table)
+    columns |= {"molblock": pa.array(blocks, type=pa.large_string())}
+    columns |= {"recipe": pa.array([geometry or "" for geometry in geometries])}
+    columns |= {"status": pa.array(["ok"] * len(members))}
     with atomic_path(path) as temporary:
         # A plan of a million molecules writes a thousand of these.
         pq.write_table(pa.table(columns), temporary, compression="zstd", use_dictionary=False, write_statistics=False)

@@ -19,7 +19,7 @@ from decar.planning.cost_model import PSI4_TIMES_SECONDS, constants, optimise_se
 from decar.planning.cost_sizes import MoleculeSizes
 from decar.planning.frozen import Plan
 from decar.receipt import read_table
-from decar.stages import MOLECULE_STAGES, digest, molecule_recipes
+from decar.stages import MOLECULE_STAGES, molecule_recipes
 from decar.store import Store
 
 MEGA = 1e6
@@ -114,7 +114,7 @@ def stored_molecules(study: Study, molecules: pd.DataFrame) -> dict[str, np.ndar
     known = {stage: {recipe for recipe, _ in store.places(stage)} for stage in MOLECULE_STAGES}
     if not any(known.values()):
         return {stage: np.zeros(len(molecules), dtype=bool) for stage in MOLECULE_STAGES}
-    geometry = [digest(block) if isinstance(block, str) else "" for block in molecules["molblock"]]
+    geometry = molecules["geometry"].fillna("")
     recipes = pd.DataFrame([molecule_recipes(study, key, given) for key, given in zip(molecules["key"], geometry)])
     return {stage: recipes[stage].isin(known[stage]).to_numpy() for stage in MOLECULE_STAGES}
 

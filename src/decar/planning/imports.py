@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from decar.batch import Molecule
 from decar.config import Study
 from decar.errors import ConfigError, DataFormatError
 from decar.molecules.given_geometry import read_given_geometry
 from decar.molecules.graph import atomic_numbers_of
+from decar.molecules.sdf import read_molblocks
 from decar.planning.index import build_index
 from decar.quantum.import_file import ForeignFile
 from decar.quantum.import_record import import_for_study
@@ -51,7 +54,8 @@ def _molecule_of_row(study: Study, identifier: str) -> Molecule:
             "this row of the table is not computed", where=study.molecules.table, seen=row["message"],
             remedy="name the row that stands for the molecule",
         )  # fmt: skip
-    molblock = row["molblock"] if isinstance(row["molblock"], str) else None
+    offset = None if pd.isna(row["sdf_offset"]) else int(row["sdf_offset"])
+    molblock = next(read_molblocks(study.molecules.table, [offset]))
     return Molecule(str(row["key"]), str(row["smiles"]), int(row["charge"]), int(row["multiplicity"]), molblock)
 
 

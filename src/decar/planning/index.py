@@ -1,8 +1,9 @@
 """The index of a study: every row of the user's table, identified. Only rows never seen before are standardised.
 
-Columns: `row` (1-based data row), `id`, `name`, `raw` (as written), `molblock` (a geometry that the user brought),
-`status` (`ok`, `failed` or `duplicate`), `reason`, `message`, `key`, `smiles`, `charge`, `multiplicity`, `inchikey`,
-`split_group`, `scaffold`, `num_heavy_atoms`, `formula` (Hill order, of the parent), and `label:<property>` as numbers.
+Columns: `row` (1-based data row), `id`, `name`, `raw` (as written), `geometry` and `sdf_offset` (hash and place in the
+user's SDF of a geometry that the user brought), `status` (`ok`, `failed` or `duplicate`), `reason`, `message`, `key`,
+`smiles`, `charge`, `multiplicity`, `inchikey`, `split_group`, `scaffold`, `num_heavy_atoms`, `formula` (Hill order, of
+the parent), and `label:<property>` as numbers.
 
 A table of a million rows is columns of half a gigabyte; as Python objects it would be several. So rows are read into
 columns, looked up as columns, and the index goes to its file a slice at a time.
@@ -51,7 +52,8 @@ def write_index(
             "id": _text(rows["id"]).combine_chunks(),
             "name": _text(rows["name"]),
             "raw": _text(rows["raw"]),
-            "molblock": pa.chunked_array([pa.array(rows["molblock"], type=pa.large_string(), from_pandas=True)]),
+            "geometry": pa.array(rows["geometry"], type=pa.large_string(), from_pandas=True),
+            "sdf_offset": pa.array(rows["sdf_offset"], type=pa.int64(), from_pandas=True),
         }
     )
     multiplicity = pa.chunked_array([pa.array(rows["multiplicity"], type=pa.int32(), from_pandas=True)])

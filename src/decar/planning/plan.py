@@ -33,7 +33,7 @@ from decar.stages import MOLECULE_STAGES, STAGE_VERSION, digest, settings_digest
 
 __all__ = ["Plan", "TrainingJob", "load_plan", "make_plan", "read_index"]
 
-PLAN_VERSION = 5  # of the names below and of the JSON file
+PLAN_VERSION = 6  # of the names below and of the JSON file
 LARGE_TABLE_BYTES = 2**25  # some 300,000 molecules
 
 
@@ -90,7 +90,7 @@ def _begun(study: Study) -> list[str]:
 def _plan(study: Study, index: Path, frozen: Path, report: Callable[[str], None]) -> Plan:
     # A column at a time is in memory, never the whole index; what was read before goes back to the system.
     pa.default_memory_pool().release_unused()
-    molecules = read_sound(index, ["key", "smiles", "charge", "multiplicity", "molblock"])
+    molecules = read_sound(index, ["key", "smiles", "charge", "multiplicity", "geometry", "sdf_offset"])
     advised = batch_size_to_advise(study, len(molecules))
     if advised is not None:
         report(

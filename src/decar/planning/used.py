@@ -11,7 +11,7 @@ from decar.config import Study
 from decar.config_file import load_study
 from decar.planning.index import read_sound
 from decar.receipt import read_receipts
-from decar.stages import MOLECULE_STAGES, digest, recipe_function, stage_settings
+from decar.stages import MOLECULE_STAGES, recipe_function, stage_settings
 
 AT_A_TIME = 10_000  # molecules of a plan that are Python objects at one time
 
@@ -61,11 +61,11 @@ def planned_molecules(plan: Path) -> Iterator[PlannedMolecule]:
     name = plan.stem.removeprefix("plan-")
     study = frozen_study(plan)
     recipe_of = {stage: recipe_function(stage, stage_settings(study, stage)) for stage in MOLECULE_STAGES}
-    sound = read_sound(plan.with_name(f"index-{name}.parquet"), ["key", "molblock"])
+    sound = read_sound(plan.with_name(f"index-{name}.parquet"), ["key", "geometry"])
     for part in sound.to_batches(AT_A_TIME):
-        for key, block in zip(part["key"].to_pylist(), part["molblock"].to_pylist()):
+        for key, geometry in zip(part["key"].to_pylist(), part["geometry"].to_pylist()):
             recipes: dict[str, str] = {}
-            parent = digest(block) if block else ""
+            parent = geometry or ""
             for stage in MOLECULE_STAGES:
                 parent = recipes[stage] = recipe_of[stage](key, parent)
             yield PlannedMolecule(key, recipes)

@@ -15,6 +15,7 @@ from rdkit import Chem, rdBase
 from decar.config import MoleculesSettings
 from decar.errors import ConfigError, DataFormatError
 from decar.molecules.read import SDF_SUFFIXES, SMI_SUFFIXES, read_rows
+from decar.molecules.sdf import read_molblocks
 from decar.molecules.text_table import open_text, require_columns
 
 COLUMNS = ("row", "id", "raw", "molblock", "problem")
@@ -37,8 +38,10 @@ def read_molecules(path: Path, smiles_column: str | None = None, id_column: str 
     if not path.is_file():
         raise ConfigError("the table of molecules does not exist", where=path)
     if path.suffix.lower() in SMI_SUFFIXES + SDF_SUFFIXES:
-        table = read_rows(MoleculesSettings(table=path))[["row", "id", "raw", "molblock"]]
-        return table.assign(problem=None)
+        table = read_rows(MoleculesSettings(table=path))
+        offsets = [None if pd.isna(offset) else int(offset) for offset in table["sdf_offset"]]
+        blocks = pd.Series(list(read_molblocks(path, offsets)), dtype="object")
+        return table[["row", "id", "raw"]].assign(molblock=blocks, problem=None)
     with open_text(path) as file:
         first = list(islice(file, LOOKED_AT))
     delimiter = _delimiter(first)
