@@ -1,14 +1,15 @@
 """Write the tables of docs/benchmark.md from what `decar benchmark` wrote, and keep what they were made from.
 
-    python -m benchmarks.shared_page RESULTS docs/benchmark.md benchmarks/shared_benchmark [MULTITASK_RESULTS]
+    python -m benchmarks.shared_page RESULTS docs/benchmark.md benchmarks/shared_benchmark
+        [--multitask RESULTS] [--splits RESULTS] [--seeds RESULTS]
 
 RESULTS is the folder of benchmark.csv and pairs.csv (results/<study>/benchmark/<hash>); its tables are copied to the
 third folder, and the figure beside the page's pictures. Networks that learned other properties, too, come from a
-benchmark of their own on the same folds.
+benchmark of their own on the same folds, as do other splits and seeds.
 """
 
+import argparse
 import shutil
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -81,13 +82,28 @@ def growth(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
+def by_column(tables: dict[str, pd.DataFrame]) -> str:
+    """Return AUROC (mean of folds, interval) of the contenders that all tables have, a column a table."""
+    found = {name: table[table["share"] == 1].set_index("contender") for name, table in tables.items()}
+    common = set.intersection(*(set(table.index) for table in found.values()))
+    order = next(iter(found.values())).loc[sorted(common)].sort_values("auroc", ascending=False).index
+    lines = [f"| contender | {' | '.join(found)} |", "|---|" + "---|" * len(found)]
+    for name in order:
+        rows = [table.loc[name] for table in found.values()]
+        cells = [f"{row['auroc']:.3f} ({row['low']:.2f} to {row['high']:.2f})" for row in rows]
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def insert(page: Path, mark: str, text: str) -> None:
     """Put a text between two marks of the page."""
     before, _, after = page.read_text(encoding="utf-8").split(f"<!-- {mark} -->\n")
     write_text(page, f"{before}<!-- {mark} -->\n{text}<!-- {mark} -->\n{after}")
 
 
-def main(results: Path, page: Path, kept: Path, multitask: Path | None = None) -> None:
+def main(
+    results: Path, page: Path, kept: Path, multitask: Path | None, splits: Path | None, seeds: Path | None
+) -> None:
     kept.mkdir(parents=True, exist_ok=True)
     for name in ("benchmark", "pairs", "folds"):
         shutil.copyfile(results / f"{name}.csv", kept / f"{name}.csv")
@@ -98,7 +114,19 @@ def main(results: Path, page: Path, kept: Path, multitask: Path | None = None) -
     if multitask is not None:
         shutil.copyfile(multitask / "benchmark.csv", kept / "multitask.csv")
         insert(page, "multitask", contenders(pd.read_csv(multitask / "benchmark.csv")))
+    if splits is not None:
+        shutil.copyfile(splits / "benchmark.csv", kept / "splits.csv")
+        other = {str(name): part for name, part in pd.read_csv(splits / "benchmark.csv").groupby("split")}
+        insert(page, "splits", by_column({"scaffold": table, **other}))
+    if seeds is not None:
+        shutil.copyfile(seeds / "benchmark.csv", kept / "seeds.csv")
+        insert(page, "seeds", by_column({"one seed": table, "three seeds": pd.read_csv(seeds / "benchmark.csv")}))
 
 
 if __name__ == "__main__":
-    main(*(Path(argument) for argument in sys.argv[1:5]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for place in ("results", "page", "kept"):
+        parser.add_argument(place, type=Path)
+    for option in ("--multitask", "--splits", "--seeds"):
+        parser.add_argument(option, type=Path)
+    main(**vars(parser.parse_args()))

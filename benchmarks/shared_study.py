@@ -2,6 +2,7 @@
 
     python -m benchmarks.shared_study FILE.h5 FOLDER [--limit 20] [--unchecked] [--multitask]
     snakemake benchmark --profile local --configfile FOLDER/study.yaml
+    decar benchmark --study FOLDER/splits.yaml
 
 The file is described in `benchmarks/tastants.py`. Every molecule is turned into its principal axes (its orbitals with
 it, exactly), comes into the study with that geometry as an entry of an SDF table, and is imported as
@@ -9,7 +10,10 @@ it, exactly), comes into the study with that geometry as an entry of an SDF tabl
 electrons and orthonormality are still checked, and the record says so. `--multitask` writes a study of networks that
 learn four computed properties beside the taste: dipole moment, energy of the highest occupied orbital, RDKit's logP and
 polar surface area; it may share the store of the study without it (`store` in its study.yaml). Records that are there
-are kept, so it may be stopped at any time. FOLDER lies wherever you like; a study.yaml that is there is kept.
+are kept, so it may be stopped at any time. FOLDER lies wherever you like; a study file that is there is kept.
+
+Beside study.yaml lie those of FURTHER, of the same records and results: `splits` (random and cluster), `seeds` (three),
+`improved` (what docs/benchmark.md found to help), `spacing_0.4` and `spacing_0.9` [angstrom].
 """
 
 import argparse
@@ -93,6 +97,38 @@ STUDY: dict[str, Any] = {
 }  # fmt: skip
 
 
+MAIN = ["published_density", "steerable_density"]
+IMPROVED = {"architecture": "steerable", "kernel_size": 5, "standardised": True, "readout": "all", "stop_by": "auroc"}
+TRAINED = {"channels": [8, 16]}
+FROZEN = {"channels": [16, 64], "frozen": ["layer1", "layer2"], "augmentation": "none"}
+WHOLE: dict[str, Any] = {"networks": MAIN, "permuted": [], "train_shares": [1.0]}
+# By section: what a study file of this name says in another way than study.yaml.
+FURTHER: dict[str, dict[str, Any]] = {
+    "splits": {"benchmark": {**WHOLE, "splits": {"random": {"scheme": "random"}, "cluster": {"scheme": "cluster"}}}},
+    "seeds": {"benchmark": {**WHOLE, "num_seeds": 3}},
+    "improved": {
+        "training": {
+            "models": STUDY["training"]["models"] | {
+                f"steerable_{name}_{way}": {**IMPROVED, **size, **fields}
+                for way, size in (("trained", TRAINED), ("frozen", FROZEN)) for name, fields in FIELDS.items()
+            },
+        },
+        "benchmark": {
+            **WHOLE, "baselines": [],
+            "networks": [f"steerable_{name}_{way}" for way in ("trained", "frozen") for name in FIELDS],
+            "ensembles": {f"steerable_{name}_frozen": 3 for name in FIELDS},
+        },
+    },
+    **{
+        f"spacing_{spacing}": {
+            "study": f"shared_{spacing}".replace(".", "_"), "fields": {"spacing_angstrom": spacing},
+            "benchmark": {**WHOLE, "baselines": []},
+        }
+        for spacing in (0.4, 0.9)
+    },
+}  # fmt: skip
+
+
 def read_molecule(group: Any) -> tuple[Wavefunction, str]:
     """Return the wavefunction of a molecule in its principal axes, and the SHA-256 of what the file holds of it."""
     found = tastant(group)
@@ -160,9 +196,17 @@ def multitask() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write_study(folder: Path, example: str, changes: dict[str, Any]) -> Study:
-    """Write FOLDER/study.yaml, unless it is there, and return what it says."""
-    path = folder / "study.yaml"
+def further(name: str) -> dict[str, Any]:
+    """Return the parts of a further study that differ."""
+    return {
+        section: {**STUDY[section], **change} if isinstance(change, dict) else change
+        for section, change in FURTHER[name].items()
+    }
+
+
+def write_study(folder: Path, example: str, changes: dict[str, Any], name: str = "study") -> Study:
+    """Write FOLDER/NAME.yaml, unless it is there, and return what it says."""
+    path = folder / f"{name}.yaml"
     if not path.exists():
         asked = {**STUDY, **changes}
         settings = {
@@ -190,6 +234,9 @@ def main(source: Path, folder: Path, limit: int | None, is_checked: bool, is_mul
             entries.append(entry.removesuffix("$$$$\n") + tags + "$$$$\n")
     write_text(folder / "table.sdf", "".join(entries))
     study = write_study(folder, next(iter(molecules)), multitask() if is_multitask else {})
+    if not is_multitask:
+        for name in FURTHER:
+            write_study(folder, next(iter(molecules)), further(name), name)
     store, num_imported = Store(study.store), 0
     for row in build_index(study.molecules, study.folder / "plan" / "rows", print).to_dict("records"):
         if row["status"] != "ok":

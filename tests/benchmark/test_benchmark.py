@@ -15,15 +15,16 @@ from typer.testing import CliRunner
 
 from decar.baselines.chemprop_program import find_chemprop
 from decar.benchmark.compute import choose, compute_parts
-from decar.benchmark.parts import benchmark_folder, parts_of, study_of
+from decar.benchmark.parts import BENCHMARK_VERSION, benchmark_folder, parts_of, study_of
 from decar.benchmark.split_dataset import benchmark_splits
 from decar.benchmark.write import permuted_problems, write_tables
 from decar.cli import app
-from decar.config import BenchmarkSettings, BenchmarkSplit, Study
+from decar.config import LATER_SETTINGS, BenchmarkSettings, BenchmarkSplit, Study
 from decar.dataset.clusters import butina_clusters
 from decar.errors import BackendUnavailableError, ConfigError
 from decar.molecules.standardise import parse
 from decar.receipt import read_table
+from decar.stages import STAGE_VERSION, digest
 from tests.dataset.synthetic_study import make_dataset, make_study
 
 SMILES = ["C" * n for n in range(1, 9)] + ["c1ccccc1" + "C" * n for n in range(5)] + ["OC" + "O" * n for n in range(3)]
@@ -97,6 +98,14 @@ def test_another_seed_or_network_leaves_the_parts_that_are_there(made: tuple[Stu
     assert len(grown) == 3 * 2 * 2 * 2
     longer = study.model_copy(update={"training": study.training.model_copy(update={"max_epochs": 2})})
     assert names.isdisjoint(part.name for part in parts_of(with_benchmark(longer), dataset))
+    # Settings that came later leave names as they were, for all that is null or empty in them.
+    model = study.training.models["density"]
+    described = {name: value for name, value in model.model_dump(mode="json").items() if name not in LATER_SETTINGS}
+    not_identity = {"models", "threads", "nodes", "gpus_per_node", "processes_per_node"}
+    common = study.training.model_dump(mode="json", exclude=not_identity)
+    data = [dataset.name, study.seed, BenchmarkSplit.model_validate(FOLDS["random"]).model_dump(mode="json"), 1.0]
+    content = digest([BENCHMARK_VERSION, STAGE_VERSION["evaluate"], data, [STAGE_VERSION["train"], common, described]])
+    assert {name.rsplit("-", 1)[1] for name in names} == {content[:12]}
     with pytest.raises(ConfigError, match="no part"):
         choose(parts_of(with_benchmark(study), dataset), ["another"])
 

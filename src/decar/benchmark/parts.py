@@ -136,7 +136,7 @@ def _identity(
         not_identity = {"models", "threads", "nodes", "gpus_per_node", "processes_per_node"}
         common = study.training.model_dump(mode="json", exclude=not_identity)
         described = network.model_dump(mode="json")
-        used = {name: value for name, value in described.items() if LATER_SETTINGS.get(name) != value}
+        used = {name: value for name, value in described.items() if (name, value) not in LATER_SETTINGS.items()}
         settings = [STAGE_VERSION["train"], common, used, *([members] if members > 1 else [])]
     data = [dataset_folder.name, seed_of(study, seed), split.model_dump(mode="json"), share]
     return digest([BENCHMARK_VERSION, STAGE_VERSION["evaluate"], data, settings])[:12]

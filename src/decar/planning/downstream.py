@@ -128,7 +128,7 @@ def _training(
         network = {
             name: value
             for name, value in described.items()
-            if name not in unused and (name not in later or value) and LATER_SETTINGS.get(name) != value
+            if name not in unused and (name not in later or value) and (name, value) not in LATER_SETTINGS.items()
         }
         data = [own, labels_of(study.training.models[model].tasks)] if described["tasks"] else own
         for split in study.dataset.splits:
