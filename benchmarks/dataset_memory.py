@@ -53,11 +53,11 @@ def index_of(num: int) -> pd.DataFrame:
     active = np.where(np.arange(num) % 9, np.arange(num) % 2, np.nan)
     index = pd.DataFrame({
         "row": range(1, num + 1), "id": [f"m{i}" for i in range(num)], "name": [f"synthetic {i}" for i in range(num)],
-        "raw": texts, "molblock": None, "status": "ok", "reason": None, "message": None, "key": keys, "smiles": texts,
+        "raw": texts, "geometry": None, "status": "ok", "reason": None, "message": None, "key": keys, "smiles": texts,
         "charge": 0, "multiplicity": 1, "inchikey": [f"{group}-UHFFFAOYSA-N" for group in groups],
         "split_group": groups, "scaffold": [f"{texts[i // 2]}{i // 2}" if i % 5 else "" for i in range(num)],
         "num_heavy_atoms": 28, "formula": "C22H25N3O2", "label:sweet": active,
-    }).astype({"molblock": "str", "reason": "str", "message": "str"})  # fmt: skip
+    }).astype({"geometry": "str", "reason": "str", "message": "str"})  # fmt: skip
     unread = index["row"] % 97 == 5
     index.loc[unread, ["status", "reason", "message"]] = ["failed", "unparsable_smiles", "a ring is open"]
     index.loc[unread, ["key", "smiles", "inchikey", "split_group", "scaffold", "formula"]] = None

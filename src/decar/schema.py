@@ -31,6 +31,12 @@ class Kind:
     optional_arrays: Mapping[str, ArrayType] = field(default_factory=dict)
 
 
+# Who made a record, under which terms, and what was said of it since: a wavefunction states the first four and the
+# annotations of each conformer; a record of any other kind may state them, too, and then as these types.
+STATEMENTS: dict[str, Types] = {
+    "contributor": OPTIONAL_TEXT, "licence": OPTIONAL_TEXT, "review_state": TEXT, "supersedes": OPTIONAL_TEXT,
+    "annotations": (list,),
+}  # fmt: skip
 IDENTITY: dict[str, Types] = {"key": TEXT, "smiles": TEXT, "charge": INTEGER, "multiplicity": INTEGER}
 GEOMETRY = Kind(
     {**IDENTITY, "num_conformers": INTEGER, "source": TEXT},
@@ -41,7 +47,7 @@ WAVEFUNCTION = Kind(
     {
         **IDENTITY,
         "num_conformers": INTEGER, "conformers": (list,), "failed_conformers": (list,),
-        "contributor": OPTIONAL_TEXT, "licence": OPTIONAL_TEXT, "review_state": TEXT, "supersedes": OPTIONAL_TEXT,
+        **{name: types for name, types in STATEMENTS.items() if name != "annotations"},
     },
     conformer={
         "charge": INTEGER, "multiplicity": INTEGER, "energy_hartree": NUMBER, "is_cartesian": (bool,),
@@ -74,7 +80,8 @@ def schema_problems(record: Record, stage: str | None = None) -> list[str]:
     if kind is None:
         return [f"{record.kind!r} is not a kind of record ({', '.join(KINDS)})"]
     problems = [] if HASH.fullmatch(record.recipe) else [f"the recipe {record.recipe[:80]!r} is not a SHA-256"]
-    problems += _entry_problems(record.metadata, kind.metadata, "")
+    stated = {name: types for name, types in STATEMENTS.items() if name in record.metadata}
+    problems += _entry_problems(record.metadata, {**kind.metadata, **stated}, "")
     if problems:
         return problems
     if not HASH.fullmatch(record.metadata["key"]):
@@ -153,4 +160,7 @@ def _geometry_problems(record: Record, number: int) -> list[str]:
 
 
 def _expanded(arrays: Mapping[str, ArrayType], number: int) -> dict[str, ArrayType]:
-    return {name.format(c=c): shape for name, shape in arrays.items() for c in range(number)}
+    # What is not an array of a conformer is there even where no conformer is.
+    return {
+        name.format(c=c): shape for name, shape in arrays.items() for c in (range(number) if "{c}" in name else (0,))
+    }

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as npst
 
 from decar.errors import DataFormatError, ResourceError
 from decar.record import Record, array_hash, canonical_json, read_header, read_record, write_record
+from decar.schema import KINDS, STATEMENTS, schema_problems
 from decar.store import Store
 from decar.verify import verify_file
 
@@ -118,6 +119,26 @@ def test_verify_names_what_the_schema_misses(tmp_path: Path) -> None:
     assert verify_file(store.save("optimise", whole(payload=np.zeros(1)))) == [
         "'payload' is not an array of a geometry record"
     ]
+
+
+def schema_record(kind: str, **stated: object) -> Record:
+    """Return a record with an entry of the right type for each that its kind must have."""
+    examples = {str: "ab" * 32, int: 0, float: 0.0, list: [], dict: {}}
+    entries = {name: examples[types[0]] for name, types in KINDS[kind].metadata.items()}
+    return Record(kind, "ab" * 32, {**entries, **stated})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_every_kind_of_record_may_say_who_made_it_and_what_was_said_of_it(kind: str, name: str) -> None:
+    sound: object = [{"text": "looked at"}] if name == "annotations" else "said"
+    assert not [problem for problem in schema_problems(schema_record(kind, **{name: sound})) if name in problem]
+    (problem,) = schema_problems(schema_record(kind, **{name: 5}))
+    assert problem.startswith(f"metadata.{name} is int, not ")
+    without = schema_record(kind)
+    lacking = replace(without, metadata={entry: without.metadata[entry] for entry in without.metadata if entry != name})
+    is_required = kind == "wavefunction" and name != "annotations"
+    assert (f"metadata.{name} is missing" in schema_problems(lacking)) == is_required
 
 
 def test_full_disk_is_named_and_leaves_nothing_half_written(tiny_disk: Path) -> None:

@@ -57,6 +57,28 @@ def test_a_falsified_record_is_caught_by_the_commutator_alone(honest, name, kind
     assert "no solution at B3LYP/6-31G*" in problems[0]
 
 
+@pytest.mark.psi4
+def test_a_record_of_psi4_passes_and_is_caught_when_it_is_falsified():
+    settings = SETTINGS.model_copy(update={"backend": "psi4"})
+    record = get_backend(settings).single_point(HYDROXIDE, Level.from_settings(settings))
+    assert check_physics(record).problems == ()
+    for change in FALSIFIED.values():
+        (problem,) = check_physics(falsify.with_consistent_figures(change(record))).problems
+        assert "no solution at B3LYP/6-31G*" in problem
+
+
+@pytest.mark.parametrize("name", MOLECULES)
+def test_a_wrong_number_of_electrons_is_caught(honest, name):
+    """Orbitals that hold too much charge, and one that is left out: by the quadrature, and by counting."""
+    record = honest[name]
+    swollen = dataclasses.replace(record, alpha_coefficients=1.002 * record.alpha_coefficients)
+    assert any("the quadrature finds" in problem for problem in check_physics(swollen).problems)
+    fewer = record.alpha_occupations.copy()
+    fewer[np.flatnonzero(fewer)[-1]] = 0
+    with pytest.raises(DataFormatError, match="wrong number of electrons"):
+        check_wavefunction(dataclasses.replace(record, alpha_occupations=fewer))
+
+
 def test_wrong_figures_are_named(honest):
     record = honest["closed shell"]
     stated = dataclasses.replace(
