@@ -3,14 +3,15 @@
     python benchmarks/cluster_study.py run FOLDER --backend pyscf --output docs/slurm
     python benchmarks/cluster_study.py compare FOLDER --output docs/slurm
 
-`run` lays FOLDER out like the repository (links to workflow/, slurm, examples/; a copy of config.yaml with another
-quantum.backend) and types `snakemake --profile slurm` in it. It writes run-<backend>.md (the jobs by rule and node, the
-moment of `squeue` with the most jobs on the most nodes, the end of Snakemake's log) and jobs-<backend>.csv. The second
-engine, run in the same FOLDER, finds the geometries of the first. `compare` writes records.csv and records.md: the
-wavefunction records of both engines, molecule by molecule.
+`run` lays FOLDER/<backend> out like the repository (links to workflow/, slurm, examples/; a copy of config.yaml with
+another quantum.backend), with results and a store of its own, and types `snakemake --profile slurm` in it. It writes
+run-<backend>.md (the jobs by rule and node, the moment of `squeue` with the most jobs on the most nodes, core-hours
+beside what `decar estimate` said before, the end of Snakemake's log) and jobs-<backend>.csv. `compare` writes
+records.csv and records.md: the wavefunction records of both engines, molecule by molecule.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -50,7 +51,9 @@ def lay_out(folder: Path, backend: str) -> None:
 
 
 def run(folder: Path, backend: str, output: Path) -> None:
+    folder = folder / backend
     lay_out(folder, backend)
+    expected = estimate(folder)
     with tempfile.TemporaryDirectory(prefix="decar-slurm-") as place:
         cluster = Cluster(Path(place))
         try:
@@ -71,7 +74,29 @@ def run(folder: Path, backend: str, output: Path) -> None:
             cluster.stop()
     output.mkdir(parents=True, exist_ok=True)
     jobs.drop(columns="job").to_csv(output / f"jobs-{backend}.csv", index=False)
-    (output / f"run-{backend}.md").write_text(report(backend, process.returncode, seconds, jobs, busiest, log))
+    text = report(backend, process.returncode, seconds, jobs, busiest, log, core_hours(folder, expected))
+    (output / f"run-{backend}.md").write_text(text)
+
+
+def estimate(folder: Path) -> pd.DataFrame:
+    """Return what `decar estimate` says of the study, a row a stage."""
+    told = subprocess.run(
+        [sys.executable, "-m", "decar.cli", "estimate", "--study", "config.yaml", "--json"],
+        cwd=folder, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+    )  # fmt: skip
+    return pd.DataFrame(json.loads(told.stdout)["stages"]).set_index("stage")
+
+
+def core_hours(folder: Path, expected: pd.DataFrame) -> str:
+    """Return a table of core-hours by stage: estimated, and as Snakemake's benchmark files have them."""
+    lines = ["| stage | estimated core-hours | range | measured |", "|---|---:|---:|---:|"]
+    for stage, row in expected.iterrows():
+        files = list(folder.glob(f"results/*/benchmarks/{stage}/*.tsv"))
+        if files:
+            hours = sum(float(pd.read_csv(file, sep="\t")["cpu_time"].sum()) for file in files) / 3600
+            bounds = f"{row['core_hours_low']:.3f} to {row['core_hours_high']:.3f}"
+            lines.append(f"| {stage} | {row['core_hours']:.3f} | {bounds} | {hours:.3f} |")
+    return "\n".join(lines)
 
 
 def watch(cluster: Cluster, process: subprocess.Popen[bytes]) -> str:
@@ -96,7 +121,10 @@ def finished_jobs(cluster: Cluster) -> pd.DataFrame:
     return table
 
 
-def report(backend: str, code: int, seconds: float, jobs: pd.DataFrame, busiest: str, log: Path) -> str:
+def report(backend: str, code: int, seconds: float, jobs: pd.DataFrame, busiest: str, log: Path, costs: str) -> str:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     groups = jobs.groupby("rule", sort=False)
     rows = pd.DataFrame(
         {
@@ -113,18 +141,20 @@ def report(backend: str, code: int, seconds: float, jobs: pd.DataFrame, busiest:
         f"# The example study on a SLURM cluster: {backend}\n\n"
         f"`snakemake --profile slurm` with config.yaml and `quantum.backend: {backend}` on {NUM_NODES} virtual nodes "
         f"({CPUS} CPUs, {MEMORY_MB} MB each) of one machine with {os.cpu_count()} cores, shared with other work at the "
-        f"time. Exit code {code} after {seconds / 60:.1f} minutes; {len(jobs)} SLURM jobs. Written by\n"
+        f"time; commit {commit.stdout.strip()}. Exit code {code} after {seconds / 60:.1f} minutes; {len(jobs)} SLURM "
+        "jobs. Written by\n"
         f"`python benchmarks/cluster_study.py run FOLDER --backend {backend} --output docs/slurm`.\n\n"
         + "\n".join(lines)
         + f"\n\nThe moment of `squeue` with the most jobs on the most nodes:\n\n```\n{busiest.rstrip()}\n```\n\n"
+        "Core-hours of the stages whose jobs are measured one by one (the processor's time, of Python, its libraries "
+        f"and the engine; jobs of a batch that were tried again count once):\n\n{costs}\n\n"
         f"The end of Snakemake's log:\n\n```\n{tail}\n```\n"
     )
 
 
 def compare_records(folder: Path, output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
-    os.chdir(folder)  # the paths of a plan begin at the folder from which Snakemake was started
-    records = {backend: wavefunctions(backend) for backend in ("pyscf", "psi4")}
+    records = {backend: wavefunctions(folder / backend) for backend in ("pyscf", "psi4")}
     rows = []
     for (key, name), first in records["pyscf"].items():
         second = records["psi4"].get((key, name))
@@ -139,14 +169,10 @@ def compare_records(folder: Path, output: Path) -> None:
     write_comparison(table, output / "records.md")
 
 
-def wavefunctions(backend: str) -> dict[tuple[str, str], Wavefunction | None]:
-    """Return the first wavefunction of each molecule by (key, name), None for a failure; by the last plan."""
-    plans = [
-        path
-        for path in Path("results/tastants/plan").glob("plan-*.json")
-        if yaml.safe_load(Path(load_plan(path).study).read_text())["quantum"]["backend"] == backend
-    ]
-    plan = load_plan(max(plans, key=lambda path: path.stat().st_mtime))
+def wavefunctions(folder: Path) -> dict[tuple[str, str], Wavefunction | None]:
+    """Return the first wavefunction of each molecule by (key, name), None for a failure."""
+    os.chdir(folder)  # the paths of a plan begin at the folder from which Snakemake was started
+    plan = load_plan(max(Path("results/tastants/plan").glob("plan-*.json"), key=lambda path: path.stat().st_mtime))
     names = read_index(plan).drop_duplicates("key").set_index("key")["name"]
     rows = read_receipts(
         [Path(plan.folder) / "wavefunction" / f"{name}.parquet" for name in plan.receipts["wavefunction"]]
