@@ -83,14 +83,18 @@ def growth(table: pd.DataFrame) -> str:
 
 
 def by_column(tables: dict[str, pd.DataFrame]) -> str:
-    """Return AUROC (mean of folds, interval) of the contenders that all tables have, a column a table."""
-    found = {name: table[table["share"] == 1].set_index("contender") for name, table in tables.items()}
-    common = set.intersection(*(set(table.index) for table in found.values()))
-    order = next(iter(found.values())).loc[sorted(common)].sort_values("auroc", ascending=False).index
+    """Return AUROC (mean of folds, interval) of the contenders that two tables or more have, a column a table."""
+    # A contender that lacks seeds of a table is not in it.
+    found = {
+        name: table[(table["share"] == 1) & (table["seeds"] == table["seeds"].max())].set_index("contender")
+        for name, table in tables.items()
+    }
+    wide = pd.DataFrame({name: table["auroc"] for name, table in found.items()})
+    order = wide[wide.notna().sum(axis=1) > 1].sort_values(next(iter(found)), ascending=False).index
     lines = [f"| contender | {' | '.join(found)} |", "|---|" + "---|" * len(found)]
     for name in order:
-        rows = [table.loc[name] for table in found.values()]
-        cells = [f"{row['auroc']:.3f} ({row['low']:.2f} to {row['high']:.2f})" for row in rows]
+        rows = [table.loc[name] if name in table.index else None for table in found.values()]
+        cells = ["" if row is None else f"{row['auroc']:.3f} ({row['low']:.2f} to {row['high']:.2f})" for row in rows]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -107,6 +111,7 @@ def main(
     kept.mkdir(parents=True, exist_ok=True)
     for name in ("benchmark", "pairs", "folds"):
         shutil.copyfile(results / f"{name}.csv", kept / f"{name}.csv")
+    shutil.copyfile(results / "benchmark_figure.png", page.parent / "images" / "benchmark.png")
     table, compared = pd.read_csv(results / "benchmark.csv"), pd.read_csv(results / "pairs.csv")
     insert(page, "contenders", contenders(table))
     insert(page, "pairs", pairs(compared))

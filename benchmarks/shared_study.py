@@ -110,12 +110,12 @@ FURTHER: dict[str, dict[str, Any]] = {
         "training": {
             "models": STUDY["training"]["models"] | {
                 f"steerable_{name}_{way}": {**IMPROVED, **size, **fields}
-                for way, size in (("trained", TRAINED), ("frozen", FROZEN)) for name, fields in FIELDS.items()
+                for way, size in (("improved", TRAINED), ("frozen", FROZEN)) for name, fields in FIELDS.items()
             },
         },
         "benchmark": {
             **WHOLE, "baselines": [],
-            "networks": [f"steerable_{name}_{way}" for way in ("trained", "frozen") for name in FIELDS],
+            "networks": [f"steerable_{name}_{way}" for way in ("improved", "frozen") for name in FIELDS],
             "ensembles": {f"steerable_{name}_frozen": 3 for name in FIELDS},
         },
     },

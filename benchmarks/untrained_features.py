@@ -1,27 +1,32 @@
 """What invariant averages of a field say without any training of the kernels, on the folds of `decar benchmark`.
 
-    python -m benchmarks.untrained_features STUDY.yaml benchmarks/untrained_features.json
+    python -m benchmarks.untrained_features STUDY.yaml benchmarks/untrained_features.json docs/benchmark.md
 
-A steerable network with its first, random weights; of every layer the lengths of its tensors, averaged over the
-molecule as <s>, <s^2>^(1/2), <s^3>^(1/3), <s^4>^(1/4) (the weights are those of the network's own average), and
-ln(volume). On them a logistic regression or a support vector machine, whose constants the validation molecules choose,
-as they do for the tuned baselines. AUROC of the test molecules, mean of folds.
+Steerable networks with their first, random weights: what their heads read (`readout`: of the last layer, or of all) is
+a vector of features a molecule. On it a logistic regression or a support vector machine, whose constants the validation
+molecules choose by AUROC, as they do for the tuned baselines; or the head itself, trained as `decar train` trains it,
+for all epochs of the study, of which one is kept: that of the lowest validation loss, that of the highest validation
+AUROC, or the last one. Heads are trained on MEMBERS networks of other random weights: the mean of their AUROCs, and the
+AUROC of the mean of their probabilities. Everything is of the test molecules, mean of folds.
 """
 
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from benchmarks.shared_page import insert
+from scipy.special import expit
 from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from torch.nn import functional
 
 from decar.atomic import write_text
 from decar.benchmark.split_dataset import split_dataset
@@ -31,126 +36,195 @@ from decar.dataset.samples import collate
 from decar.dataset.statistics import load_normalisation
 from decar.dataset.torch_dataset import ShardDataset
 from decar.models.build import build_network
-from decar.models.steerable import EPSILON, SteerableNetwork
+from decar.models.steerable import SteerableNetwork
+from decar.models.task import Task
 from decar.planning.plan import load_plan, make_plan
 from decar.provenance import provenance
 from decar.receipt import read_table
 from decar.threads import limit_threads
+from decar.training.batches import epoch_batches
+from decar.training.module import learning_rate_at
+from decar.training.objectives import Objective
 
 FIELDS = {
-    "density": ("electron_density",), "promolecular": ("promolecular_density",),
-    "density_potential": ("electron_density", "electrostatic_potential"),
+    "density": ("electron_density",), "promolecular density": ("promolecular_density",),
+    "density and potential": ("electron_density", "electrostatic_potential"),
 }  # fmt: skip
-WIDTHS, KERNEL_SIZE, POWERS = ((16, 64), (32, 128)), 5, (1, 2, 3, 4)
+WIDTHS, KERNEL_SIZE, MEMBERS = ((8, 16), (16, 64)), 5, 3
+KEPT = ("lowest loss", "highest AUROC", "last epoch")
+
+Array = np.ndarray
 
 
-def lengths(x: torch.Tensor, kinds: dict[tuple[int, int], int]) -> torch.Tensor:
-    """Return scalars as they are, and of other tensors the length, [1, tensor, x, y, z]."""
-    parts, at = [], 0
-    for (degree, _), many in kinds.items():
-        width = 2 * degree + 1
-        tensors = x[:, at : at + many * width]
-        at += many * width
-        square = tensors.reshape(1, many, width, *x.shape[2:]).square().sum(dim=2)
-        parts.append(tensors if width == 1 else square.sqrt())
-    return torch.cat(parts, dim=1)
+class Table(NamedTuple):
+    """Features (molecule, feature), labels (molecule), subset names (fold, molecule)."""
+
+    features: Array
+    label: Array
+    subsets: Array
 
 
-def averages(network: SteerableNetwork, voxels: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
-    """Return the features of one molecule."""
+def features_of(network: SteerableNetwork, data: ShardDataset) -> Array:
+    """Return what the head reads of each molecule."""
     found: list[torch.Tensor] = []
-
-    def note(layer: Any, given: tuple[torch.Tensor, ...], made: torch.Tensor) -> None:
-        values, share = lengths(made, layer.outputs), given[2]
-        for power in POWERS:
-            mean = ((values if power == 1 else values.abs() ** power) * share).sum(dim=(2, 3, 4))
-            found.append(mean if power == 1 else (mean + EPSILON) ** (1 / power))
-
-    def note_volume(_: Any, given: tuple[torch.Tensor]) -> None:
-        found.append(given[0][:, -1:])
-
-    hooks = [layer.register_forward_hook(note) for layer in network.layers]
-    hooks.append(network.hidden.register_forward_pre_hook(note_volume))
+    network.hidden.register_forward_pre_hook(lambda _, given: found.append(given[0]))
     with torch.inference_mode():
-        network(voxels, mask)
-    for hook in hooks:
-        hook.remove()
-    return torch.cat(found, dim=1)[0].double().numpy()
+        for number in range(len(data)):
+            batch = collate([data[number]], network.total_stride)
+            network(batch["voxels"], batch["mask"])
+    return torch.cat(found).double().numpy()
 
 
 def models() -> Iterator[tuple[str, ClassifierMixin]]:
     """Yield the kind and a model, of each setting that the validation molecules choose from."""
     for c in (1e-3, 1e-2, 0.1, 1.0):
-        yield "logistic", LogisticRegression(C=c, class_weight="balanced", max_iter=5000)
+        yield "logistic regression", LogisticRegression(C=c, class_weight="balanced", max_iter=5000)
     for c in (0.3, 1.0, 3.0, 10.0):
         yield "support vectors", SVC(C=c, gamma="scale", class_weight="balanced")
 
 
-def main(study_file: Path, output: Path) -> None:
+def tuned(table: Table) -> dict[str, list[float]]:
+    """Return the AUROC of each fold's test molecules by kind of model."""
+    found: dict[str, list[float]] = {}
+    for subset in table.subsets:
+        best: dict[str, tuple[float, float]] = {}
+        train = subset == "train"
+        for kind, model in models():
+            made = make_pipeline(StandardScaler(), model).fit(table.features[train], table.label[train])
+            score = made.decision_function(table.features)
+            best[kind] = max(best.get(kind, (-np.inf, 0.0)), (_auroc(table, subset, "validation", score),
+                                                              _auroc(table, subset, "test", score)))  # fmt: skip
+        for kind, (_, test) in best.items():
+            found.setdefault(kind, []).append(test)
+    return found
+
+
+def head(table: Table, subset: Array, study: Study, settings: ModelSettings, seed: int) -> dict[str, Array]:
+    """Train a head of `settings` on standardised features; return the logits of all molecules by KEPT."""
+    train, validation = (np.flatnonzero(subset == name) for name in ("train", "validation"))
+    deviation = table.features[train].std(axis=0, ddof=1)
+    scaled = (table.features - table.features[train].mean(axis=0)) / deviation.clip(1e-3 * deviation.max())
+    x, y = torch.tensor(scaled).float(), torch.tensor(table.label).float()
+    width, generator = x.shape[1], torch.Generator().manual_seed(seed)
+    network = torch.nn.Sequential(
+        torch.nn.Linear(width, settings.hidden), torch.nn.SiLU(), torch.nn.Linear(settings.hidden, 1)
+    )
+    with torch.no_grad():
+        for layer, gain in ((network[0], (2 / width) ** 0.5), (network[2], 0.1 * (2 / settings.hidden) ** 0.5)):
+            layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator) * gain)
+            layer.bias.zero_()
+    share = float(table.label[train].mean())
+    objective = Objective(Task("sweet"), class_weights=(0.5 / (1 - share), 0.5 / share))
+    weights = [layer.weight for layer in (network[0], network[2])], [layer.bias for layer in (network[0], network[2])]
+    decay = study.training.weight_decay
+    optimiser = torch.optim.AdamW([{"params": weights[0], "weight_decay": decay},
+                                   {"params": weights[1], "weight_decay": 0.0}])  # fmt: skip
+
+    def loss(outputs: torch.Tensor, rows: Array) -> torch.Tensor:
+        losses, weight = objective.losses(outputs, y[rows])
+        return (losses * weight).sum() / weight.sum()
+
+    curve = []
+    for epoch in range(study.training.max_epochs):
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate_at(epoch, study.training)
+        sizes = [1] * len(train)
+        for batch in epoch_batches(sizes, sizes, study.training.batch_size, epoch, seed):
+            rows = train[batch]
+            hidden = functional.silu(network[0](x[rows]))
+            keep = torch.rand(hidden.shape, generator=generator) >= settings.dropout
+            optimiser.zero_grad()
+            loss(network[2](hidden * keep / (1 - settings.dropout)), rows).backward()
+            optimiser.step()
+        with torch.no_grad():
+            outputs = network(x)
+            logits = outputs[:, 0].double().numpy()
+            curve.append((-float(loss(outputs[validation], validation)), _auroc(table, subset, "validation", logits),
+                          float(epoch), logits))  # fmt: skip
+    return {name: max(curve, key=lambda row: row[place])[3] for place, name in enumerate(KEPT)}  # the first of equals
+
+
+def heads(tables: list[Table], study: Study, settings: ModelSettings) -> dict[str, dict[str, Any]]:
+    """Return, by KEPT, AUROC and Brier score of single heads (means) and of the mean of their probabilities."""
+    found: dict[str, list[tuple[float, ...]]] = {name: [] for name in KEPT}
+    for subset in tables[0].subsets:
+        members = [head(table, subset, study, settings, seed) for seed, table in enumerate(tables)]
+        for name in KEPT:
+            rows = expit(np.stack([member[name] for member in members]))
+            single = np.mean([[_auroc(tables[0], subset, "test", row), _brier(tables[0], subset, row)] for row in rows],
+                             axis=0)  # fmt: skip
+            mean = rows.mean(axis=0)
+            found[name].append((*single, _auroc(tables[0], subset, "test", mean), _brier(tables[0], subset, mean),
+                                np.mean([_auroc(tables[0], subset, "validation", row) for row in rows])))  # fmt: skip
+    names = ("auroc", "brier", "auroc_of_mean", "brier_of_mean", "validation_auroc")
+    return {name: dict(zip(names, np.mean(rows, axis=0).round(3).tolist())) for name, rows in found.items()}
+
+
+def _auroc(table: Table, subset: Array, name: str, score: Array) -> float:
+    return float(roc_auc_score(table.label[subset == name], score[subset == name]))
+
+
+def _brier(table: Table, subset: Array, probability: Array) -> float:
+    return float(np.mean((probability - table.label)[subset == "test"] ** 2))
+
+
+def tables_of(study: Study, folder: Path, shards: Path, split: str, settings: ModelSettings) -> list[Table]:
+    """Return a table a member; random weights learn nothing, so all folds share the first one's normalisation."""
+    scheme, own = study.benchmark.splits[split].scheme, study.training.property
+    normalisation = load_normalisation(folder, scheme, 0, settings.fields)
+    data = ShardDataset(folder, shards, scheme, 0, None, settings.fields, (own,), normalisation=normalisation)
+    keys = [str(key) for key in data.rows["key"]]
+    labels = read_table(folder / "labels.parquet")
+    label = labels[labels["property"] == own].set_index("key")["value"].reindex(keys).to_numpy(np.float64)
+    splits = read_table(folder / "splits.parquet")
+    subsets = np.stack([part.set_index("key")["subset"].reindex(keys).to_numpy(str) for _, part in
+                        splits.groupby("fold", sort=True)])  # fmt: skip
+    found = []
+    for member in range(MEMBERS):
+        network = build_network(settings, float(data.rows["spacing_bohr"].iloc[0]), len(settings.fields), 1).eval()
+        network.initialise(study.seed + member)
+        assert isinstance(network, SteerableNetwork)
+        found.append(Table(features_of(network, data), label, subsets))
+    return found
+
+
+def page(rows: list[dict[str, Any]]) -> str:
+    """Return the table of the page."""
+    head = (
+        "field", "channels", "reads", "logistic regression", "support vectors", "head: lowest loss", "highest AUROC",
+        "last epoch", f"mean of {MEMBERS}", "Brier: lowest loss", "highest AUROC", f"mean of {MEMBERS}",
+    )  # fmt: skip
+    lines = [f"| {' | '.join(head)} |", "|---|---|---|" + "---:|" * 9]
+    for row in rows:
+        loss, order, last = (row["heads"][name] for name in KEPT)
+        values = [*row["tuned"].values(), loss["auroc"], order["auroc"], last["auroc"], order["auroc_of_mean"],
+                  loss["brier"], order["brier"], order["brier_of_mean"]]  # fmt: skip
+        channels = ", ".join(map(str, row["channels"]))
+        lines.append(f"| {row['fields']} | {channels} | {row['readout']} | {' | '.join(f'{v:.3f}' for v in values)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(study_file: Path, output: Path, document: Path) -> None:
     study = load_study(study_file)
     plan = load_plan(make_plan(study_file, study))
-    dataset, shards = Path(plan.dataset), Path(plan.folder) / "shards"
-    (split,) = study.benchmark.splits
-    folder = split_dataset(study, dataset, shards, split, 0, 1.0)
-    rows = []
+    shards, split = Path(plan.folder) / "shards", "scaffold"
+    folder = split_dataset(study, Path(plan.dataset), shards, split, 0, 1.0)
+    rows: list[dict[str, Any]] = []
     for fields, names in FIELDS.items():
         for channels in WIDTHS:
-            keys, features = table(study, folder, shards, split, names, channels)
-            rows += [
-                {"fields": fields, "channels": channels, "features": features.shape[1], "model": kind, **found}
-                for kind, found in scores(study, folder, keys, features).items()
-            ]
-            print(rows[-2:], flush=True)
+            for readout in ("last", "all"):
+                settings = ModelSettings(architecture="steerable", fields=names, channels=channels, readout=readout,
+                                         kernel_size=KERNEL_SIZE)  # fmt: skip
+                tables = tables_of(study, folder, shards, split, settings)
+                by_model = {kind: round(float(np.mean(values)), 3) for kind, values in tuned(tables[0]).items()}
+                rows.append({"fields": fields, "channels": channels, "readout": readout, "tuned": by_model,
+                             "heads": heads(tables, study, settings)})  # fmt: skip
+                print(rows[-1], flush=True)
     report = {"folds": study.benchmark.splits[split].num_folds, "rows": rows, "provenance": provenance("torch")}
     write_text(output, json.dumps(report, indent=1) + "\n")
-
-
-def table(
-    study: Study, folder: Path, shards: Path, split: str, names: tuple[str, ...], channels: tuple[int, ...]
-) -> tuple[list[str], np.ndarray]:
-    """Return the keys, and the features (molecule, feature)."""
-    scheme = study.benchmark.splits[split].scheme
-    # Random weights learn nothing from whose statistics are taken: those of the first fold's training molecules.
-    normalisation = load_normalisation(folder, scheme, 0, names)
-    own = study.training.property
-    data = ShardDataset(folder, shards, scheme, 0, None, names, (own,), normalisation=normalisation)
-    settings = ModelSettings(architecture="steerable", fields=names, channels=channels, kernel_size=KERNEL_SIZE)
-    network = build_network(settings, float(data.rows["spacing_bohr"].iloc[0]), len(names), 1).eval()
-    network.initialise(study.seed)
-    assert isinstance(network, SteerableNetwork)
-    batches = (collate([data[number]], network.total_stride) for number in range(len(data)))
-    features = np.stack([averages(network, batch["voxels"], batch["mask"]) for batch in batches])
-    return [str(key) for key in data.rows["key"]], features
-
-
-def scores(study: Study, folder: Path, keys: list[str], features: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Return of each kind of model the mean AUROC of test and validation molecules, and that of each fold."""
-    labels = read_table(folder / "labels.parquet")
-    value = labels[labels["property"] == study.training.property].set_index("key")["value"]
-    splits, label = read_table(folder / "splits.parquet"), value.reindex(keys).to_numpy(np.float64)
-    chosen: dict[str, list[tuple[float, float]]] = {}
-    for _, part in splits.groupby("fold", sort=True):
-        subset = part.set_index("key")["subset"].reindex(keys).to_numpy()
-        best: dict[str, tuple[float, float]] = {}
-        for kind, model in models():
-            made = make_pipeline(StandardScaler(), model).fit(features[subset == "train"], label[subset == "train"])
-            validation, test = (
-                float(roc_auc_score(label[subset == name], made.decision_function(features[subset == name])))
-                for name in ("validation", "test")
-            )
-            best[kind] = max(best.get(kind, (-np.inf, 0.0)), (validation, test))
-        for kind, pair in best.items():
-            chosen.setdefault(kind, []).append(pair)
-    return {
-        kind: {
-            "auroc": round(float(np.mean([test for _, test in pairs])), 3),
-            "validation_auroc": round(float(np.mean([validation for validation, _ in pairs])), 3),
-            "by_fold": [round(test, 3) for _, test in pairs],
-        }
-        for kind, pairs in chosen.items()
-    }  # fmt: skip
+    insert(document, "untrained", page(rows))
 
 
 if __name__ == "__main__":
     with limit_threads(1):
-        main(Path(sys.argv[1]), Path(sys.argv[2]))
+        main(*(Path(argument) for argument in sys.argv[1:4]))

@@ -28,8 +28,10 @@ def draw_growth(axes: Axes, rows: pd.DataFrame, *, intervals: bool) -> None:
         role = str(line["role"].iloc[0])
         shift = APART * (place - (len(names) - 1) / 2) if intervals else 0.0
         share = 100 * (line["share"] + shift)
+        # A colour that comes a second time has hollow markers.
+        is_second = colour[name] in [colour[other] for other in names[:place]]
         axes.plot(share, line["auroc"], LINE_OF_ROLE[role], marker=MARKER_OF_ROLE[role], color=colour[name],
-                  label=readable(name))  # fmt: skip
+                  markerfacecolor="white" if is_second else colour[name], label=readable(name))  # fmt: skip
         if intervals:
             axes.vlines(share, line["low"], line["high"], color=colour[name], linewidth=0.8, alpha=0.6)
     axes.axhline(0.5, color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
