@@ -154,6 +154,9 @@ def train(
     initial: Annotated[
         str | None, typer.Option("--from", help="Model package to begin with, in place of the model's `initial`.")
     ] = None,
+    repeat: Annotated[
+        int, typer.Option(help="Number of this training: each begins with other weights, in another order.")
+    ] = 0,
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = sys.stderr.isatty(),
 ) -> None:  # fmt: skip
     """Train one network on one fold; under `torchrun`, with DDP over its processes.
@@ -172,7 +175,7 @@ def train(
         run(
             settings, dataset, shards, model, scheme, fold, output, log,
             world_size=int(os.environ.get("WORLD_SIZE", "1")),
-            num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", "1")), show_progress=progress,
+            num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", "1")), show_progress=progress, repeat=repeat,
         )  # fmt: skip
 
 
@@ -216,6 +219,7 @@ def attribute(plan: PlanFile) -> None:
     places = Places(
         Path(planned.dataset), Path(planned.folder) / "shards", Path(planned.records), Path(planned.interpretation),
         tuple(Path(job) for job in planned.attributed), Path(planned.permuted) if planned.permuted else None,
+        tuple(Path(job.folder) for job in planned.repeated),
     )  # fmt: skip
     with limit_threads(int(os.environ.get("OMP_NUM_THREADS", "1"))):
         attribute_study(settings, places, example, Path(planned.attribution), log)

@@ -91,9 +91,8 @@ def plan(study: StudyFile = Path("config.yaml")) -> None:
     planned = load_plan(path)
     counts = ", ".join(f"{count} {status}" for status, count in planned.counts.items())
     console.print(f"{path}\nrows of the table: {counts}")
-    console.print(
-        f"batches: {len(planned.sources)}, shards: {len(planned.shards)}, training jobs: {len(planned.training)}"
-    )
+    jobs = len(planned.training) + len(planned.repeated)
+    console.print(f"batches: {len(planned.sources)}, shards: {len(planned.shards)}, training jobs: {jobs}")
 
 
 @app.command(rich_help_panel=PANEL)

@@ -450,6 +450,11 @@ class AttributionSettings(Section):
     num_rotations: Annotated[int, Field(ge=1, le=6)] = Field(
         3, description="Orientations of a molecule that are compared with each other."
     )
+    num_seeds: Count = Field(
+        1,
+        description="Trainings of the explained network on the first fold, from other weights and in another order, "
+        "whose attributions are compared; those beyond the first are for this alone.",
+    )
 
 
 class FiguresSettings(Section):

@@ -24,7 +24,7 @@ STAGE_VERSION = {
     "train": 4,
     "evaluate": 1,
     "interpret": 2,
-    "attribute": 2,
+    "attribute": 3,
     "figures": 4,
 }
 

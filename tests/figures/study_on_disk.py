@@ -323,13 +323,13 @@ def _write_interpretation(sources: Sources, generator: np.random.Generator) -> N
 def _write_attribution(sources: Sources, generator: np.random.Generator) -> None:
     """Write drawn attributions of every atom; what follows from them is computed as the stage does it."""
     atoms, checks, gallery = [], [], []
-    members = [("fold 0", 0), ("fold 0", 1), ("fold 1", 0), ("untrained", 0), ("permuted", 0)]
+    members = [("fold 0", 0), ("fold 0", 1), ("fold 1", 0), ("seed 1", 0), ("untrained", 0), ("permuted", 0)]
     for name, _, smiles, label in MOLECULES[:6]:
         heavy, groups = heavy_atom_of(smiles), group_of_atoms(smiles)
         signal = generator.normal(0, 0.3, len(heavy))
         for network, rotation in members:
             for method in METHODS:
-                noise = generator.normal(0, 0.2 if network.startswith("fold") else 1.0, len(heavy))
+                noise = generator.normal(0, 0.2 if network.startswith(("fold", "seed")) else 1.0, len(heavy))
                 head = {"key": key_of(name), "network": network, "rotation": rotation, "method": method}
                 atoms.append(pd.DataFrame({**head, "atom": range(len(heavy)), "heavy_atom": heavy, "group": groups,
                                            "attribution": signal + noise}))  # fmt: skip

@@ -59,7 +59,13 @@ def table(noise):
     rows = []
     for key, size in (("a", 9), ("b", 7), ("small", 3)):
         truth = generator.normal(size=size)
-        members = [("fold 0", 0, 0.0), ("fold 0", 1, 0.0), ("fold 1", 0, noise), ("untrained", 0, 100.0)]
+        members = [
+            ("fold 0", 0, 0.0),
+            ("fold 0", 1, 0.0),
+            ("fold 1", 0, noise),
+            ("seed 1", 0, noise),
+            ("untrained", 0, 100.0),
+        ]
         for network, rotation, level in members:
             for method in ("integrated_gradients", "occlusion"):
                 for atom in range(size):
@@ -79,6 +85,8 @@ def test_agreement_is_the_rank_correlation_over_heavy_atoms():
     assert mean["rotations"] == pytest.approx(1.0)
     assert mean["methods"] == pytest.approx(1.0)
     assert mean["folds"] > 0.9
+    assert mean["seeds"] > 0.9
+    assert set(found.loc[found["kind"] == "seeds", "other"]) == {"seed 1"}
     assert abs(mean["untrained"]) < 0.6
     assert found.groupby("key")["num_atoms"].first().to_dict() == {"a": 9, "b": 7}
 

@@ -121,6 +121,7 @@ def fresh(tmp_path: Path) -> Workspace:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The small study, run once to its end; tests must not change it."""
     workspace = make_workspace(tmp_path_factory.mktemp("finished"))
+    workspace.write_study({**STUDY, "attribution": {**STUDY["attribution"], "num_seeds": 2}})
     workspace.run()
     return workspace
 

@@ -46,6 +46,16 @@ def test_metrics_follow_from_the_stored_predictions(plan) -> None:
         assert metrics.loc[(model, "accuracy"), "value"] == pytest.approx(accuracy)
 
 
+def test_a_repeated_training_has_the_same_molecules_and_other_weights(plan) -> None:
+    own = next(job for job in plan.training if (job.model, job.fold) == ("decar", 0))
+    (again,) = plan.repeated
+    first, second = (pd.read_parquet(f"{job.folder}/predictions.parquet") for job in (own, again))
+    columns = ["key", "fold", "subset", "label"]
+    pd.testing.assert_frame_equal(first[columns], second[columns])
+    assert (first["probability"] != second["probability"]).all()
+    assert not any("repeat" in job.folder for job in plan.training)  # no metric counts it
+
+
 def test_kernel_correlations_are_correlations(plan) -> None:
     table = pd.read_parquet(f"{plan.interpretation}/kernel_correlation.parquet")
     assert table["correlation"].abs().max() <= 1 + 1e-5
@@ -58,10 +68,12 @@ def test_attributions_are_of_the_example_first_and_complete(plan) -> None:
     index = pd.read_parquet(plan.index).set_index("id")
     assert atoms["key"].iloc[0] == index.loc["glycol", "key"]
     assert atoms["key"].nunique() == 3
-    assert set(atoms["network"]) == {"fold 0", "fold 1", "untrained"}
+    assert set(atoms["network"]) == {"fold 0", "fold 1", "seed 1", "untrained"}
     assert set(atoms.loc[atoms["network"] == "fold 0", "rotation"]) == {0, 1}
     glycol = atoms[(atoms["key"] == index.loc["glycol", "key"]) & (atoms["atom"] >= 0)]
     assert glycol.groupby(["network", "rotation", "method"]).size().unique().tolist() == [10]  # 4 heavy atoms, 6 H
+    agreement = pd.read_parquet(f"{plan.attribution}/agreement.parquet")
+    assert set(agreement["kind"]) == {"rotations", "seeds", "folds", "methods", "untrained"}
     checks = pd.read_parquet(f"{plan.attribution}/checks.parquet")
     gradients = checks[checks["method"] == "integrated_gradients"]
     assert (gradients["completeness_error"].abs() < 0.05 * gradients["absolute"]).all()

@@ -7,6 +7,7 @@ rule attribute:
                 f"{PLAN.records}/quality.parquet",
                 *shard_files(),
                 *[f"{job}/predictions.parquet" for job in PLAN.attributed],
+                *[f"{job.folder}/predictions.parquet" for job in PLAN.repeated],
             ],
         ),
     output:

@@ -131,7 +131,8 @@ def dataset_file(name):
 
 
 def training_job(name):
-    return next(job for job in PLAN.training if Path(job.folder).name == name)
+    jobs = [*PLAN.training, *PLAN.repeated]
+    return next(job for job in jobs if Path(job.folder).name == name)
 
 
 def training_inputs(wildcards):
@@ -151,7 +152,8 @@ def training_cores():
 
 def training_arguments(name):
     job = training_job(name)
-    return f"--model {job.model} --scheme {job.scheme} --fold {job.fold}"
+    again = f" --repeat {job.repeat}" if job.repeat else ""
+    return f"--model {job.model} --scheme {job.scheme} --fold {job.fold}{again}"
 
 
 def predictions():

@@ -1,4 +1,4 @@
-"""Does an attribution hold: rank correlations of atoms between rotations, folds and methods, beside the controls."""
+"""Does an attribution hold: rank correlations of atoms between rotations, seeds, folds and methods, beside controls."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,8 @@ from decar.figures.style import BLACK, BLUE, GREY, PAGE, PALE, new_figure, panel
 COLUMNS = ["key", "method", "kind", "other", "num_atoms", "spearman"]
 # What a row compares the first network's attribution with; controls are drawn hollow.
 KINDS = {
-    "rotations": "molecule turned", "folds": "other fold's network", "methods": "other method",
+    "rotations": "molecule turned", "seeds": "same fold, other seed", "folds": "other fold and seed",
+    "methods": "other method",
     "untrained": "untrained network", "permuted": "permuted labels",
 }  # fmt: skip
 CONTROLS = ("untrained", "permuted")

@@ -176,10 +176,10 @@ CATALOGUE = {
         "Does the attribution hold",
         "attribution_agreement:build",
         "Rank correlation, over the heavy atoms of a molecule, of the attribution by the first fold's network with "
-        "that of the molecule turned, of the other folds' networks (other seed, other training molecules), of the "
-        "other methods, and of the controls (hollow: all weights drawn anew, or trained on permuted labels). A point "
-        "is a molecule and a comparison, the large marker the median, the bar the quartiles. Where folds do not agree "
-        "better than the controls do, the attribution is no explanation.",
+        "that of the molecule turned, of the same fold trained from another seed, of the other folds (other seed and "
+        "other training molecules), of the other methods, and of the controls (hollow: all weights drawn anew, or "
+        "trained on permuted labels). A point is a molecule and a comparison, the large marker the median, the bar the "
+        "quartiles. Where seeds and folds do not agree better than the controls do, the attribution is no explanation.",
     ),
     "kernel_shapes": Entry(
         "Kernels as physical objects",

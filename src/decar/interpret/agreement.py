@@ -1,7 +1,8 @@
 """Does an attribution hold? Rank correlation of the atoms of a molecule between networks, rotations and methods.
 
     rotations   the molecule turned, the same network              what turning alone changes
-    folds       networks of other folds (other data, other seeds)  what training changes
+    seeds       the same fold, trained from another seed           what training alone changes
+    folds       networks of other folds (other data, other seeds)  what training and the choice of molecules change
     methods     each other method on the same network
     untrained   all weights drawn anew (Adebayo et al. 2018, arXiv 1810.03292)
     permuted    a network trained on permuted labels
@@ -51,7 +52,7 @@ def _pairs(table: pd.DataFrame) -> Iterator[tuple[str, str, str, tuple[str, str,
         if rotation:
             yield method, "rotations", f"rotation {rotation}", (method, network, rotation)
         elif network != FIRST:
-            kind = "folds" if network.startswith("fold") else network
+            kind = {"fold": "folds", "seed": "seeds"}.get(network.split()[0], network)
             yield method, kind, network, (method, network, rotation)
         else:
             for other in methods:

@@ -10,8 +10,9 @@
     example.h5                integrated gradients of the figures' example, mean over rotations (voxel_map.py); there
                               if the example and the method were asked for
 
-Networks: those of all folds, the untrained one, and with `interpret.permuted_control` the one of permuted labels. The
-molecules are the figures' example, then both classes in turn, in order of key.
+Networks: those of all folds, the first fold's from `attribution.num_seeds` seeds, the untrained one, and with
+`interpret.permuted_control` the one of permuted labels. The molecules are the figures' example, then both classes in
+turn, in order of key.
 """
 
 from collections.abc import Callable, Sequence
@@ -55,7 +56,10 @@ MAPPED = "integrated_gradients"  # the method of the voxel map, and the one whos
 
 @dataclass(frozen=True)
 class Places:
-    """Folders that are read: `folds` are those of the training jobs, `permuted` that of the control or None."""
+    """Folders that are read: `folds` are those of the training jobs, `permuted` that of the control or None.
+
+    `repeats` are trainings of the first fold's network from other seeds.
+    """
 
     dataset: Path
     shards: Path
@@ -63,6 +67,7 @@ class Places:
     interpretation: Path
     folds: tuple[Path, ...]
     permuted: Path | None
+    repeats: tuple[Path, ...] = ()
 
     @cached_property
     def wavefunctions(self) -> dict[str, str]:
@@ -130,8 +135,9 @@ def attribute_study(
 
 
 def _members(study: Study, places: Places) -> list[Member]:
-    """Return the networks of all folds, in order, then the controls."""
+    """Return the networks of all folds, in order, those of the first fold from other seeds, then the controls."""
     named = [(f"fold {fold}", fold, folder) for fold, folder in enumerate(places.folds)]
+    named += [(f"seed {number}", 0, folder) for number, folder in enumerate(places.repeats, start=1)]
     if places.permuted is not None:
         named.append(("permuted", 0, places.permuted))
     members = []

@@ -23,7 +23,8 @@ def group_table(atoms: pd.DataFrame, seed: int) -> pd.DataFrame:
     Hydrogens count with their group; `num_atoms` counts heavy atoms over all molecules.
     """
     num_folds = sum(name.startswith("fold") for name in atoms["network"].unique())
-    inside = atoms.loc[(atoms["rotation"] == 0) & (atoms["atom"] >= 0)]
+    is_repeat = atoms["network"].str.startswith("seed")
+    inside = atoms.loc[(atoms["rotation"] == 0) & (atoms["atom"] >= 0) & ~is_repeat]
     size = inside["attribution"].abs().groupby([inside["key"], inside["network"], inside["method"]]).transform("sum")
     chosen = inside.assign(
         share=inside["attribution"] / size.where(size > 0), is_heavy=inside["atom"] == inside["heavy_atom"],

@@ -149,8 +149,8 @@ def attribution_costs(study: Study, num_molecules: int, voxels: float, atoms: fl
     """Return core-seconds of the attributions: every network once, the first one in all orientations."""
     settings, network = study.attribution, study.training.models[study.interpret.model]
     split = next(one for one in study.dataset.splits if one.scheme == study.interpret.scheme)
-    # Besides: the networks of the further folds, the untrained one, and that of permuted labels.
-    others = (split.num_folds - 1) + 1 + bool(study.interpret.permuted_control)
+    # Besides: the networks of the further folds and seeds, the untrained one, and that of permuted labels.
+    others = (split.num_folds - 1) + (settings.num_seeds - 1) + 1 + bool(study.interpret.permuted_control)
     passes = attribution_passes(
         settings.methods, min(settings.num_molecules, num_molecules), settings.num_rotations + others,
         settings.num_steps, atoms,

@@ -1,6 +1,7 @@
 """The names of what is made of all molecules together: each hash covers exactly what its content depends on."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ def name_downstream(study: Study, index: Path, molecules: str, smiles: str, shar
     permuted = _jobs_of(training, control, study.interpret.scheme)[0].folder if control else ""
     explained = digest([STAGE_VERSION["interpret"], first, permuted, settings["interpret"]])
     folds = [job.folder for job in _jobs_of(training, study.interpret.model, study.interpret.scheme)]
+    repeated = [_again(job, repeat) for job in _jobs_of(training, study.interpret.model, study.interpret.scheme)[:1]
+                for repeat in range(1, study.attribution.num_seeds)]  # fmt: skip
     attributed = digest([
         STAGE_VERSION["attribute"], explained, folds, settings["attribution"], key_of(index, study.figures.example),
         study.seed,
@@ -63,6 +66,7 @@ def name_downstream(study: Study, index: Path, molecules: str, smiles: str, shar
         "permuted": permuted,
         "attribution": str(study.folder / "attribution" / attributed[:SHORT]),
         "attributed": folds,
+        "repeated": repeated,
         "figures_hash": digest(
             [STAGE_VERSION["figures"], dataset, evaluated, explained, attributed, settings["figures"], *compared]
         )[:SHORT],
@@ -107,6 +111,13 @@ def _further(study: Study, index: Path, name: str) -> str:
 def _jobs_of(training: list[TrainingJob], model: str, scheme: str) -> list[TrainingJob]:
     """Return the jobs of a model and split, in order of the fold."""
     return [job for job in training if (job.model, job.scheme) == (model, scheme)]
+
+
+def _again(job: TrainingJob, repeat: int) -> TrainingJob:
+    """Return the job of the same network, trained once more from another seed."""
+    folder = Path(job.folder)
+    name = folder.name.replace(f"-fold{job.fold}-", f"-fold{job.fold}-repeat{repeat}-")
+    return replace(job, folder=str(folder.with_name(name)), repeat=repeat)
 
 
 def _training(

@@ -7,12 +7,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One network on one fold."""
+    """One network on one fold; `repeat` numbers its trainings, and the study's own is 0."""
 
     model: str
     scheme: str
     fold: int
     folder: str
+    repeat: int = 0
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Plan:
     # and of each step that sees all molecules.
     demands: dict[str, list[int]] = field(default_factory=dict)
     steps: dict[str, list[int]] = field(default_factory=dict)
+    # Further trainings of the explained network on the first fold: attributions are compared with theirs.
+    repeated: list[TrainingJob] = field(default_factory=list)
 
     @property
     def receipts(self) -> dict[str, list[str]]:
@@ -52,4 +55,5 @@ class Plan:
 def load_plan(path: Path) -> Plan:
     """Read a frozen plan."""
     data = json.loads(path.read_text(encoding="utf-8"))
-    return Plan(**{**data, "training": [TrainingJob(**job) for job in data["training"]]})
+    jobs = {name: [TrainingJob(**job) for job in data[name]] for name in ("training", "repeated")}
+    return Plan(**{**data, **jobs})

@@ -67,6 +67,7 @@ def train(
     num_nodes: int = 1,
     show_progress: bool = False,
     callbacks: Sequence[Callback] = (),
+    repeat: int = 0,
 ) -> None:
     """Train a network of the study and write the job's folder `output`.
 
@@ -74,7 +75,8 @@ def train(
     fold, by the best checkpoint), model/ (the package). Where checkpoints/last.ckpt is found, training goes on after
     its last batch. With `world_size` > 1 the function runs in each process that torchrun started, on `num_nodes`
     machines; only the first one writes; NCCL joins them where training.gpus_per_node is not 0, gloo elsewhere. The
-    number of CPU threads of this process is set to `training.threads`.
+    number of CPU threads of this process is set to `training.threads`. Trainings of another `repeat` begin with other
+    weights, in another order.
     Raises ConfigError for a fold without both classes in training.
     """
     settings = study.training.models[model_name]
@@ -96,7 +98,7 @@ def train(
             seen=classes.value_counts().to_dict(), remedy="leave `stop_by: auroc` out, or raise validation_fraction",
         )  # fmt: skip
     objectives = make_objectives(study, settings, training.rows)
-    seed = derive_seed(study.seed, "train", model_name, scheme, fold)
+    seed = derive_seed(study.seed, "train", model_name, scheme, fold, *([repeat] if repeat else []))
     tasks = [objective.task for objective in objectives]
     network, ancestors = _begin(study, settings, everything, tasks, seed, initial, report)
     if settings.standardised and initial is None:
@@ -127,7 +129,7 @@ def train(
             write_table(output / "task_predictions.parquet", _task_predictions(module, everything, job))
         predictions = _predictions(module, everything, job)
         metadata = _metadata(study, model_name, scheme, fold, everything, rows, module)
-        metadata["lineage"] = ancestors
+        metadata |= {"lineage": ancestors, "repeat": repeat}
         domain = domain_of(dataset_folder, everything.rows, activities)
         save_package(output / "model", network, metadata, domain)
         # Last: what follows waits for this file.
