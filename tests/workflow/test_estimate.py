@@ -47,7 +47,7 @@ def test_a_fresh_study_is_estimated_whole_and_a_finished_one_costs_nothing(
 ) -> None:
     assert [before[stage].molecules for stage in ("conformers", "optimise", "wavefunction", "fields")] == [7] * 4
     assert {stage: row.jobs for stage, row in before.items()} == {
-        "conformers": 7, "optimise": 7, "wavefunction": 7, "fields": 7, "shards": 2, "dataset": 1, "train": 5,
+        "conformers": 7, "optimise": 7, "wavefunction": 7, "fields": 7, "shards": 2, "dataset": 1, "train": 4,
         "interpret": 1, "attribute": 1,
     }  # fmt: skip
     assert all(row.core_hours_low <= row.core_hours <= row.core_hours_high for row in before.values())

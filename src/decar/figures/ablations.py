@@ -16,7 +16,18 @@ from decar.evaluate.paired import delong_test
 from decar.figures.performance import in_order
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, read_columns
-from decar.figures.style import BLACK, GREY, MARKER_OF_ROLE, PAGE, PALE, colours, new_figure, panel_letter, readable
+from decar.figures.style import (
+    BLACK,
+    COLUMN,
+    GREY,
+    MARKER_OF_ROLE,
+    PAGE,
+    PALE,
+    colours,
+    new_figure,
+    panel_letter,
+    readable,
+)
 
 COLUMNS = ["model", "role", "scheme", "key", "subset", "label", "probability"]
 CONFIDENCE = 0.95
@@ -48,17 +59,18 @@ def tabulate(study: Study, sources: Sources) -> pd.DataFrame:
 def draw(table: pd.DataFrame, settings: FiguresSettings, own: str) -> Figure:  # noqa: ARG001
     """Draw a panel a split and a row a model; the grey band is what the study is too small to show."""
     if table.empty:
-        figure = new_figure(PAGE / 2, 1.2)
+        figure = new_figure(COLUMN, 1.2)
         figure.text(0.5, 0.5, "no comparison: one class, or no other model", ha="center", color=GREY)
         return figure
     schemes, models = sorted(table["scheme"].unique()), in_order(table)
-    figure = new_figure(min(PAGE, 1.5 + 2.6 * len(schemes)), 0.25 * len(models) + 1.0)
+    figure = new_figure(PAGE, 0.25 * len(models) + 1.0)
     panels = figure.subplots(1, len(schemes), sharey=True, squeeze=False)[0]
     for letter, axes, scheme in zip("abcdefgh", panels, schemes):
         part = table[table["scheme"] == scheme].set_index("model")
         _panel(axes, part, models)
         axes.set_title(f"{scheme} split, n = {int(part['n'].max())} molecules")
-        panel_letter(axes, letter)
+        if len(schemes) > 1:
+            panel_letter(axes, letter)
     role = table.groupby("model")["role"].first()
     names = [readable(name) + ("" if role[name] == "model" else f" ({role[name]})") for name in models]
     panels[0].set_yticks(range(len(models)), names)

@@ -10,7 +10,7 @@ from decar.figures.halo import cells, draw_halos, halo_legend
 from decar.figures.molecule_table import label_text
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, read_columns
-from decar.figures.style import BLACK, GREY, PAGE, shortened
+from decar.figures.style import BLACK, GREY, PAGE, wrapped
 
 COLUMNS, MOST = 4, 16
 CHECKS = ["key", "network", "rotation", "method", "label", "subset", "logit"]
@@ -36,20 +36,20 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:
     """Draw a cell a molecule, at most 16, with one scale of colours for all."""
     keys = list(dict.fromkeys(table["key"]))[:MOST]
     rows = max(1, -(-len(keys) // COLUMNS))
-    figure, grid, bar = cells(PAGE, 1.25, rows, COLUMNS)
+    figure, grid, bar = cells(PAGE, 1.35, rows, COLUMNS)
     limit = float(np.quantile(table["attribution"].abs(), 0.98))
     for axes, key in zip((axes for row in grid for axes in row), keys):
         part = table[table["key"] == key].sort_values("atom")
         row = part.iloc[0]
         draw_halos(axes, str(row["smiles"]), part["attribution"].tolist(), limit, settings, (240, 136), 24.0)
-        axes.set_ylim(170, 0)
+        axes.set_ylim(184, 0)
         colour = settings.positive_colour if row["label_text"] == settings.positive_name else settings.negative_colour
-        name = str(row["name"])
-        axes.text(0, 147, shortened(name, 25), fontsize=6.2, fontweight="bold", color=BLACK,
-                  va="center")  # fmt: skip
-        axes.text(0, 163, str(row["label_text"]), fontsize=6.2, color=colour, va="center")
+        name = wrapped(str(row["name"]), 30)
+        below = 163 + 14 * name.count("\n")
+        axes.text(0, 140, name, fontsize=6.2, fontweight="bold", color=BLACK, va="top")
+        axes.text(0, below, str(row["label_text"]), fontsize=6.2, color=colour, va="center")
         text = f"logit {row['logit']:+.2f}".replace("-", "−")
-        axes.text(240, 163, text, fontsize=6.2, color=GREY, va="center", ha="right")
+        axes.text(225, below, text, fontsize=6.2, color=GREY, va="center", ha="right")
     method = method_name(str(table["method"].iloc[0]))
     label = f"{method}, sum over the atom's cell and its hydrogens [logit]: full ring for, dotted ring against "
     halo_legend(figure, bar, limit, f"{label}“{settings.positive_name}”", settings)

@@ -24,7 +24,7 @@ from decar.figures.render import Floats, Mesh, compose, rasterise, shrink, windo
 from decar.figures.save import Drawing
 from decar.figures.scene import isosurface, molecule_mesh, turned, viewing_axes
 from decar.figures.sources import Sources, note
-from decar.figures.style import PAGE, SKY, new_figure, panel_letter, shortened
+from decar.figures.style import PAGE, SKY, new_figure, panel_letter, wrapped
 from decar.interpret.voxel_map import read_map
 from decar.units import ANGSTROM_PER_BOHR
 
@@ -70,7 +70,7 @@ def draw(cloud: Cloud, found: Map, settings: FiguresSettings) -> tuple[Figure, F
     limit = max(map(abs, found.atoms), default=0.0)
     draw_halos(panels[0], cloud.smiles, found.atoms, limit, settings, (240, 230), 36.0)
     panels[0].set_anchor("N")
-    panels[0].set_title(shortened(cloud.name, 24))
+    panels[0].set_title(wrapped(cloud.name, 24))
     panel_letter(panels[0], "a")
     skin = isosurface(cloud.density, cloud.origin, cloud.spacing, settings.isovalue, SKY)
     values = values_at(found, skin.vertices)

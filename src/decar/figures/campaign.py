@@ -21,7 +21,7 @@ from decar.figures.style import (
     new_figure,
     panel_letter,
     readable,
-    shortened,
+    wrapped,
 )
 
 SECONDS_PER_HOUR, BYTES_PER_MB, MOST_REASONS = 3600.0, 1e6, 8
@@ -108,7 +108,7 @@ def _failures(axes: Axes, failures: pd.DataFrame) -> None:
         return
     places = np.arange(len(shown))
     axes.barh(places, shown["count"], 0.6, color=VERMILLION, hatch="///", edgecolor="white", linewidth=0.4)
-    names = [shortened(readable(str(row["reason"])), 24) + f"\n({row['stage']})" for row in shown.to_dict("records")]
+    names = [wrapped(readable(str(row["reason"])), 24, 3) + f"\n({row['stage']})" for row in shown.to_dict("records")]
     axes.set_yticks(places, names, fontsize=6)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.locator_params(axis="x", integer=True, nbins=5)

@@ -81,7 +81,7 @@ def draw(cloud: Cloud, skins: dict[float, Mesh], potential: NDArray[np.float64],
         ScalarMappable(Normalize(-limit, limit), COLOURS), ax=list(panels), orientation="horizontal", fraction=0.06,
         aspect=45, pad=0.03, extend="both",
     )  # fmt: skip
-    name = shortened(cloud.name, 30)
+    name = shortened(cloud.name, 45)
     bar.set_label(f"electrostatic potential on the surface of {name}, last panel / (hartree/e)")
     bar.outline.set_linewidth(0.4)
     return figure

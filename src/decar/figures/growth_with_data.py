@@ -8,7 +8,17 @@ from matplotlib.figure import Figure
 from decar.config import Study
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, read_columns
-from decar.figures.style import GREY, LINE_OF_ROLE, MARKER_OF_ROLE, PAGE, colours, new_figure, panel_letter, readable
+from decar.figures.style import (
+    COLUMN,
+    GREY,
+    LINE_OF_ROLE,
+    MARKER_OF_ROLE,
+    PAGE,
+    colours,
+    new_figure,
+    panel_letter,
+    readable,
+)  # fmt: skip
 
 COLUMNS = ["split", "share", "contender", "role", "molecules", "folds", "auroc", "low", "high"]
 APART = 0.012  # of the axis, from contender to contender: intervals at one share would hide each other
@@ -61,7 +71,7 @@ def build(study: Study, sources: Sources) -> Drawing:  # noqa: ARG001  as every 
     """Draw the growth of all contenders that the benchmark has at more than one share."""
     table = grown(read_columns(sources.benchmark / "benchmark.csv", COLUMNS))[COLUMNS]
     if table.empty:
-        figure = new_figure(PAGE / 2, 1.2)
+        figure = new_figure(COLUMN, 1.2)
         figure.text(0.5, 0.5, "no contender was trained on more than one share", ha="center", color=GREY)
         return Drawing(figure, table)
     return Drawing(_figure(table), table)

@@ -12,7 +12,7 @@ from decar.figures.halo import cells, draw_halos, halo_legend
 from decar.figures.molecule_table import label_text
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, read_columns
-from decar.figures.style import BLACK, GREY, PAGE, shortened
+from decar.figures.style import BLACK, GREY, PAGE, wrapped
 
 COLUMNS = ["kernel", "effect_size", "rank", "key", "label", "correlation", "atom", "contribution"]
 
@@ -31,7 +31,7 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:
     """Draw a row a kernel, from the most positive effect size down, and a column a molecule."""
     order = table.groupby("kernel")["effect_size"].first().fillna(0).sort_values(ascending=False, kind="stable")
     kernels, columns = list(order.index), int(table["rank"].max()) + 1
-    figure, grid, bar = cells(PAGE, 1.08, len(kernels), columns, left=0.75)
+    figure, grid, bar = cells(PAGE, 1.16, len(kernels), columns, left=0.75)
     limit = float(np.quantile(table["contribution"].abs(), 0.98))
     for row, kernel in enumerate(kernels):
         of_kernel = table[table["kernel"] == kernel]
@@ -43,14 +43,14 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:
             axes, first = grid[row][int(str(rank))], part.iloc[0]
             values = part.sort_values("atom")["contribution"].tolist()
             draw_halos(axes, str(first["smiles"]), values, limit, settings, (210, 110), 19.0)
-            axes.set_ylim(140, 0)
-            name = str(first["name"])
-            axes.text(0, 120, shortened(name, 24), fontsize=6, fontweight="bold",
-                      color=BLACK, va="center")  # fmt: skip
+            axes.set_ylim(152, 0)
+            name = wrapped(str(first["name"]), 27)
+            below = 132 + 14 * name.count("\n")
+            axes.text(0, 114, name, fontsize=6, fontweight="bold", color=BLACK, va="top")
             is_positive = first["label_text"] == settings.positive_name
             colour = settings.positive_colour if is_positive else settings.negative_colour
-            axes.text(0, 134, str(first["label_text"]), fontsize=6, color=colour, va="center")
-            axes.text(210, 134, f"r = {first['correlation']:.2f}", fontsize=6, color=GREY, va="center", ha="right")
+            axes.text(0, below, str(first["label_text"]), fontsize=6, color=colour, va="center")
+            axes.text(195, below, f"r = {first['correlation']:.2f}", fontsize=6, color=GREY, va="center", ha="right")
     halo_legend(figure, bar, limit, "share of r from the atom’s cell and its hydrogens", settings)
     return figure
 

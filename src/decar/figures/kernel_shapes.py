@@ -58,7 +58,8 @@ def _profiles(axes: Axes, profiles: pd.DataFrame, kernels: list[int], shapes: pd
     axes.set_xlim(0, None)
     axes.set_xlabel("distance from the kernel’s centre / Å")
     axes.set_ylabel("mean / r.m.s.")
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper right")
+    axes.set_ylim(None, axes.get_ylim()[1] + 0.9)  # room for the legend above the far end of the lines
     axes.set_title("mean over spheres about the centre")
 
 

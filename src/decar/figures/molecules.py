@@ -12,7 +12,7 @@ from decar.figures.molecule_table import QUALITY, label_text, model_columns, mol
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources
 from decar.figures.structure import draw_structure
-from decar.figures.style import BLACK, GREY, PAGE, new_figure, readable, shortened
+from decar.figures.style import BLACK, GREY, PAGE, new_figure, readable, wrapped
 
 COLUMNS, MOST = 5, 60
 COLUMNS_OF_TABLE = ["row", "id", "name", "smiles", "label", "status", "stage", "reason", *QUALITY]
@@ -23,13 +23,19 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:
     molecules = table[table["smiles"].notna() & (table["status"] != "duplicate")]
     shown = molecules.head(MOST).to_dict("records")
     rows = max(1, -(-len(shown) // COLUMNS))
-    figure = new_figure(PAGE, 1.27 * rows + 0.3)
+    names = [wrapped(_name(row), 27) for row in shown]
+    most = max((name.count("\n") for name in names), default=0)
+    height = 212 + 17 * most
+    figure = new_figure(PAGE, height / 220 * PAGE / COLUMNS * rows + 0.35)
     grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     models = model_columns(table)[:1]
     for axes in grid:
         axes.set_axis_off()
-    for axes, row in zip(grid, shown):
-        _cell(axes, {str(name): value for name, value in row.items()}, models, settings)
+    for place, (axes, row, name) in enumerate(zip(grid, shown, names)):
+        first = place - place % COLUMNS
+        lines = 1 + max(other.count("\n") for other in names[first : first + COLUMNS])
+        _cell(axes, {str(key): value for key, value in row.items()}, name, lines, models, settings)
+        axes.set_ylim(height, 0)
     note = "E: energy [hartree]; gap: lowest unoccupied − highest occupied orbital [eV]; μ: dipole moment [debye]"
     if models:
         note += f"; p: {readable(models[0].removeprefix('p:'))}, probability of “{settings.positive_name}” when tested"
@@ -39,26 +45,32 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:
     return figure
 
 
-def _cell(axes: Axes, row: dict[str, object], models: list[str], settings: FiguresSettings) -> None:
+def _name(row: dict[Any, Any]) -> str:
+    return row["name"] if isinstance(row["name"], str) and row["name"] else str(row["id"])
+
+
+def _cell(
+    axes: Axes, row: dict[str, object], name: str, lines: int, models: list[str], settings: FiguresSettings
+) -> None:
+    """Draw a molecule; its name has room for so many lines."""
     draw_structure(axes, str(row["smiles"]), 220, 128, 22.0, line=0.5)
     colours = {settings.positive_name: settings.positive_colour, settings.negative_name: settings.negative_colour}
     colour = colours.get(str(row["label_text"]), GREY)
-    axes.set_ylim(192, 0)
+    base = 129 + 17 * lines  # the middle of the name's last line
     axes.set_xlim(0, 220)
     axes.add_patch(Rectangle((0, 133), 220, 1.6, color=colour, linewidth=0))
-    name = str(row["name"]) if isinstance(row["name"], str) and row["name"] else str(row["id"])
     left: dict[str, Any] = {"ha": "left", "va": "center", "fontsize": 6.0}
     right = {**left, "ha": "right"}
-    axes.text(0, 145, shortened(name, 24 - len(str(row["label_text"]))), fontweight="bold", color=BLACK, **left)
-    axes.text(220, 145, str(row["label_text"]), color=colour, **right)
+    axes.text(0, 139, name, fontweight="bold", color=BLACK, **{**left, "va": "top"}, linespacing=1.15)
+    axes.text(0, base + 21, str(row["label_text"]), color=colour, **left)
     if row["status"] != "ok":
-        axes.text(0, 163, f"{row['status']}: {readable(str(row['reason'] or ''))}", color=GREY, **left)
+        axes.text(0, base + 39, f"{row['status']}: {readable(str(row['reason'] or ''))}", color=GREY, **left)
         return
-    axes.text(0, 163, f"E {_number(row['energy_hartree'], '.4f')}", color=BLACK, **left)
-    axes.text(220, 163, f"μ {_number(row['dipole_debye'], '.2f')} D", color=BLACK, **right)
-    axes.text(0, 181, f"gap {_number(row['gap_ev'], '.2f')} eV", color=BLACK, **left)
+    axes.text(0, base + 39, f"E {_number(row['energy_hartree'], '.4f')}", color=BLACK, **left)
+    axes.text(220, base + 39, f"μ {_number(row['dipole_debye'], '.2f')} D", color=BLACK, **right)
+    axes.text(0, base + 57, f"gap {_number(row['gap_ev'], '.2f')} eV", color=BLACK, **left)
     if models:
-        axes.text(220, 181, f"p {_number(row[models[0]], '.2f')}", color=BLACK, **right)
+        axes.text(220, base + 21, f"p {_number(row[models[0]], '.2f')}", color=BLACK, **right)
 
 
 def _number(value: object, form: str) -> str:

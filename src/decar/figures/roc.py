@@ -2,12 +2,13 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from decar.config import FiguresSettings, Study
 from decar.figures.performance import in_order, read_metrics
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, read_columns
-from decar.figures.style import GREY, LINE_OF_ROLE, PAGE, colours, new_figure, panel_letter, readable
+from decar.figures.style import COLUMN, GREY, LINE_OF_ROLE, PAGE, colours, new_figure, panel_letter, readable
 
 COLUMNS = ["model", "scheme", "false_positive_rate", "true_positive_rate"]
 
@@ -23,12 +24,14 @@ def tabulate(sources: Sources) -> pd.DataFrame:
 def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:  # noqa: ARG001
     """Draw a square panel a split; the legend carries AUROC [interval] of the positive class."""
     if table.empty:
-        figure = new_figure(PAGE / 2, 1.2)
+        figure = new_figure(COLUMN, 1.2)
         figure.text(0.5, 0.5, "no curve: the tested molecules are all of one class", ha="center", color=GREY)
         return figure
     schemes = sorted(table["scheme"].unique())
     colour = colours(in_order(table))
-    figure = new_figure(min(PAGE, 3.45 * len(schemes)), 4.0)
+    figure = new_figure(COLUMN if len(schemes) == 1 else PAGE, 4.0)
+    # Square panels end where their width says, so the layout leaves too little above them.
+    figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.12))
     panels = figure.subplots(1, len(schemes), squeeze=False)[0]
     for letter, axes, scheme in zip("abcdef", panels, schemes):
         chosen = table[table["scheme"] == scheme]
@@ -49,7 +52,8 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:  # noqa: ARG
             loc="upper center", bbox_to_anchor=(0.5, -0.17), title="AUROC [bootstrap interval]",
             title_fontsize=6.5, alignment="left",
         )  # fmt: skip
-        panel_letter(axes, letter)
+        if len(schemes) > 1:
+            panel_letter(axes, letter)
     return figure
 
 

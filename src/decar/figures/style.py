@@ -6,6 +6,7 @@ it matters, marker or line style differ, too, so that a grey print can be read.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from textwrap import wrap
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -111,3 +112,8 @@ def readable(name: str) -> str:
 def shortened(name: str, most: int) -> str:
     """Return a name of at most `most` characters, the last one an ellipsis where it was cut."""
     return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def wrapped(name: str, width: int, lines: int = 2) -> str:
+    """Return a name on as many lines; what does not fit ends in an ellipsis (tables have every name whole)."""
+    return "\n".join(wrap(name, width, max_lines=lines, placeholder="…"))

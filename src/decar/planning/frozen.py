@@ -55,5 +55,5 @@ class Plan:
 def load_plan(path: Path) -> Plan:
     """Read a frozen plan."""
     data = json.loads(path.read_text(encoding="utf-8"))
-    jobs = {name: [TrainingJob(**job) for job in data[name]] for name in ("training", "repeated")}
+    jobs = {name: [TrainingJob(**job) for job in data.get(name, [])] for name in ("training", "repeated")}
     return Plan(**{**data, **jobs})
