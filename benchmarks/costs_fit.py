@@ -29,6 +29,7 @@ from decar.planning.cost_sizes import MoleculeSizes, box_voxels, molecule_sizes
 from decar.record import read_record
 
 NETWORKS = Path(__file__).with_name("networks.json")
+MANY_MOLECULES = Path(__file__).with_name("dataset_memory.json")
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "estimate.md"
 BEGIN = "<!-- errors: begin -->\n"
 Entry = dict[str, Any]
@@ -177,8 +178,20 @@ def fit_dft(entries: list[Entry], fits: dict[str, Any]) -> dict[str, Any]:
     return {**steps, "coefficients": scaled, "num_optimisations": len(ratios)}
 
 
+def many_molecules() -> dict[str, list[Row]]:
+    """Return what dataset_memory.py measured: the dataset of many molecules of two fields, in boxes of eight voxels."""
+    rows: list[Row] = []
+    for entry in json.loads(MANY_MOLECULES.read_text(encoding="utf-8"))["studies"]:
+        terms = cost_steps.step_terms(
+            "dataset", num=entry["molecules"], voxels=8, num_fields=2, num_inputs=1, channels=[1], kernel_size=1,
+            batch_size=1, epochs=1, train_share=1, rotations=1,
+        )  # fmt: skip
+        rows.append((f"{entry['molecules']} molecules", terms["seconds"], entry["processor_seconds"]))
+    return {"dataset.seconds": rows}
+
+
 def step_quantities(report: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, list[Row]] = {}
+    found = many_molecules()
     for entry in report["cases"]:
         case = entry["case"]
         terms = cost_steps.step_terms(

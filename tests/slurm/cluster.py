@@ -70,10 +70,12 @@ DefMemPerCPU=500
 {nodes}
 PartitionName=standard Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1
 PartitionName=urgent Nodes=ALL Default=NO MaxTime=INFINITE State=UP PriorityTier=10
+PartitionName=night Nodes=ALL Default=NO MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=cards Nodes={last_node} Default=NO MaxTime=INFINITE State=UP PriorityTier=1
 """
 NODE = (
     "NodeName={name} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} CPUs={cpus} RealMemory={memory} "
-    "Gres=gpu:{gpus} State=UNKNOWN"
+    "Gres=gpu:fake:{gpus} Feature={features} State=UNKNOWN"
 )
 # The plugin that runs a job strips every SLURM_ variable, so each client is told again where its cluster is.
 SHIM = """\
@@ -172,13 +174,22 @@ class Cluster:
             (self.folder / name).mkdir(parents=True)
         controller_port, *ports = free_ports(NUM_NODES + 1)
         nodes = [
-            NODE.format(name=name, port=port, cpus=CPUS, memory=MEMORY_MB, gpus=len(CARDS))
+            NODE.format(
+                name=name,
+                port=port,
+                cpus=CPUS,
+                memory=MEMORY_MB,
+                gpus=len(CARDS),
+                features="fast,linked" if name == self.nodes[-1] else "fast",
+            )
             for name, port in zip(self.nodes, ports)
         ]
         self.configuration.write_text(
-            CONFIGURATION.format(folder=self.folder, controller_port=controller_port, nodes="\n".join(nodes))
+            CONFIGURATION.format(
+                folder=self.folder, controller_port=controller_port, nodes="\n".join(nodes), last_node=self.nodes[-1]
+            )
         )
-        lines = [f"NodeName={node} Name=gpu File={card}\n" for node in self.nodes for card in CARDS]
+        lines = [f"NodeName={node} Name=gpu Type=fake File={card}\n" for node in self.nodes for card in CARDS]
         (self.folder / "gres.conf").write_text("".join(lines))
 
     def _write_clients(self) -> None:

@@ -1,5 +1,6 @@
 """`snakemake --profile slurm` on a real cluster: the small study with each engine, to networks trained on two nodes."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -9,18 +10,34 @@ from decar.config_file import load_study
 from decar.planning.plan import load_plan, make_plan
 from decar.receipt import read_receipts
 from decar.store import Store
-from tests.workflow.conftest import STUDY
+from tests.workflow.conftest import ROOT, STUDY
 
 from .cluster import Cluster
 from .conftest import Campaign, Watch, make_campaign
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+# What stands in the profile's block of the user's cluster, and what the test cluster has.
+HERE = {"standard": "night", "avx512": "fast", "gpu": "cards", "a100": "fake", "nvlink": "linked"}
 NETWORK = {name: model for name, model in STUDY["training"]["models"].items() if name == "decar"}
+
+
+def use_profile(folder: Path, uncommented: str) -> None:
+    """Give a study a copy of the profile in which the lines that match are uncommented and name what is here."""
+    text = (ROOT / "profiles/slurm/profile.v9+.yaml").read_text()
+    text, number = re.subn(rf"^( *)# (?=(?:{uncommented}))", r"\1", text, flags=re.MULTILINE)
+    assert number == uncommented.count("|") + 1
+    for theirs, ours in HERE.items():
+        text = text.replace(f'="{theirs}"', f'="{ours}"')
+    if (folder / "slurm").is_symlink():
+        (folder / "slurm").unlink()
+    (folder / "slurm").mkdir(exist_ok=True)
+    (folder / "slurm" / "profile.v9+.yaml").write_text(text)
 
 
 @pytest.fixture(scope="module")
 def campaign(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     campaign = make_campaign(cluster, tmp_path_factory.mktemp("campaign") / "study")
+    use_profile(campaign.folder, "- slurm_partition|- constraint")
     campaign.configure(
         dataset={"num_shards": 1},
         # Each of two nodes runs torchrun, which starts a process there; they meet over gloo.
@@ -38,6 +55,11 @@ def test_every_molecule_gets_its_wavefunction_on_several_nodes(
     with Watch(campaign.cluster) as watch:
         campaign.finish(campaign.start("wavefunctions"))
     assert watch.most_nodes() >= 2
+    # The profile says where to: another partition than the cluster's own choice, nodes with a feature.
+    jobs = campaign.cluster.client("scontrol", "show", "job").stdout.split("\n\n")
+    ours = [job for job in jobs if f"WorkDir={campaign.folder}" in job]
+    assert len(ours) >= 6
+    assert all("Partition=night " in job and "Features=fast " in job for job in ours)
     monkeypatch.chdir(campaign.folder)
     plan = max(Path("results/small/plan").glob("plan-*.json"), key=lambda path: path.stat().st_mtime)
     receipts = [Path(f"results/small/wavefunction/{name}.parquet") for name in load_plan(plan).receipts["wavefunction"]]
@@ -67,3 +89,21 @@ def test_network_is_trained_on_two_nodes(campaign: Campaign, monkeypatch: pytest
         assert f"--nnodes 2 --node-rank {rank} --master-addr 127.0.0.1" in text
     table = pd.read_parquet(predictions)
     assert len(table) == table["key"].nunique() == 6
+
+
+def test_training_goes_where_the_cards_are(campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Partition, feature and model of the card reach SLURM, which grants the card; no program uses it."""
+    campaign.configure(training={"models": NETWORK, "max_epochs": 1, "nodes": 1})
+    use_profile(
+        campaign.folder, "- slurm_partition|- constraint|set-resources|  - train:slurm|  - train:gpu|  - train:c"
+    )
+    monkeypatch.chdir(campaign.folder)
+    study = Path("config.yaml")
+    predictions = Path(load_plan(make_plan(study, load_study(study))).training[1].folder) / "predictions.parquet"
+    campaign.finish(campaign.start(str(predictions)))
+    job = [job for job in campaign.cluster.jobs() if job["comment"].startswith("rule_train")][-1]
+    assert (job["state"], job["nodes"]) == ("COMPLETED", campaign.cluster.nodes[-1])
+    shape = campaign.cluster.client("scontrol", "show", "job", job["id"]).stdout
+    assert "Partition=cards " in shape
+    assert "Features=linked " in shape
+    assert "TresPerJob=gres:gpu:fake:1\n" in shape

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from decar.config import ModelSettings, Study
 from decar.planning.cost_model import Costs, constants, predict, stage_costs
 from decar.planning.cost_sizes import MoleculeSizes, molecule_sizes
-from decar.planning.cost_steps import attribution_passes, pass_terms, step_terms
+from decar.planning.cost_steps import attribution_passes, dataset_memory, pass_terms, step_terms
 from decar.stages import MOLECULE_STAGES
 
 MEMORY_MARGIN, MEMORY_SPARE_MB, MEMORY_STEP_MB = 1.25, 300.0, 100.0
@@ -175,7 +175,9 @@ def _step_costs(study: Study, step: str, num: int, voxels: float, network: Model
         name: {part: np.array([value * (1.0 if part == "1" else times[name])]) for part, value in part_terms.items()}
         for name, part_terms in terms.items()
     }
-    return float(predict(f"{step}.seconds", one["seconds"])[0]), float(predict(f"{step}.memory", one["memory"])[0])
+    memory = float(predict(f"{step}.memory", one["memory"])[0])
+    memory += dataset_memory(num) if step == "dataset" else 0.0
+    return float(predict(f"{step}.seconds", one["seconds"])[0]), memory
 
 
 def plan_demands(

@@ -6,7 +6,12 @@ voxels, V the voxels of a box, M the multiply-adds of one pass through the netwo
 
 from collections.abc import Sequence
 
+from decar.receipt import AT_A_TIME
+
 MEGA, GIGA = 1e6, 1e9
+# What the dataset step holds of a molecule: of those that are read at a time (benchmarks/dataset_memory.json: 106 MB
+# more for 20,000 than for 100), and of all (tests/dataset/test_dataset_memory.py).
+PART_MB, HELD_MB = 0.0106, 2.1e-4
 
 
 def network_operations(voxels: float, num_inputs: int, channels: Sequence[int], kernel_size: int) -> float:
@@ -32,6 +37,11 @@ def attribution_passes(
     """Return how many passes the attributions take: a gradient is three, an occluded atom one."""
     of_method = {"integrated_gradients": 3 * num_steps, "occlusion": atoms + 1, "grad_cam": 3}
     return num_molecules * num_orientations * sum(of_method[name] for name in methods)
+
+
+def dataset_memory(num: float) -> float:
+    """Return the memory of the dataset step that grows with the molecules [MB]."""
+    return PART_MB * min(num, AT_A_TIME) + HELD_MB * num
 
 
 def step_terms(
