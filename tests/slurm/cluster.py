@@ -263,6 +263,11 @@ class Cluster:
             if name in self.daemons:
                 self.stop_daemon(name)
 
+    def processes(self) -> list[int]:
+        """Return the processes that have a file of the cluster open: its daemons, and the keepers of its jobs."""
+        place = f"{self.folder}/"
+        return [pid for pid in all_processes() if any(path.startswith(place) for path in open_files(pid))]
+
     def client(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a user on the login node would."""
         return subprocess.run(

@@ -4,7 +4,6 @@ import os
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,7 +104,8 @@ def cluster() -> Iterator[Cluster]:
             yield found
         finally:
             found.stop()
-            time.sleep(0.2)
+        # Every process of it was ended by its own id: none is left that has a file of it open.
+        found.wait_for(lambda: not found.processes(), 5, "processes of the cluster are left")
 
 
 def make_campaign(cluster: Cluster, folder: Path) -> Campaign:
