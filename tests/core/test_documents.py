@@ -17,6 +17,36 @@ def test_every_command_would_be_taken(document: Path) -> None:
     assert [f"{line.document}:{line.number}: {wrong}: {line.text}" for line, wrong in found if wrong] == []
 
 
+# Commands of bash blocks are read by their parsers, not run: why, and what runs in their place.
+NOT_RUN = {
+    r"git clone|cd |source |export |apptainer |squeue ": "of other programs",
+    r"make (demo|test|setup)": ".ci/run runs it",
+    r"pytest ": "part of the tests themselves",
+    r"(OMP_NUM_THREADS=1 )?python (-m )?(benchmarks|docs)[./]": "measures or draws for minutes to "
+    "hours; the page has what came out",
+    r"snakemake .*--profile slurm|decar estimate --study config.yaml --cores 64": "of a cluster: tests/slurm has one",
+    r".*examples/paper\.yaml|decar import chemtastesdb|.*FOLDER/study\.yaml": "needs data that are fetched; "
+    "tests/molecules imports a table of that form, tests/workflow runs a small study",
+    r"decar import-wavefunction": "needs a file of another program: tests/quantum/test_import_study.py",
+    r"decar verify --physics": "tests/quantum/test_physics_check.py",
+    r"decar predict": "needs a user's table: tests/predict/test_predict.py",
+    r"(decar|snakemake) benchmark": "trains for minutes: tests/benchmark computes one and calls --tables-only",
+    r"decar config --write config": ".ci/run runs it, in make docs",
+    r"decar (estimate|summary) --study my_study\.yaml|decar doctor": "console blocks run it: docs/own-molecules.md",
+    r"snakemake (-n )?--profile local --configfile my_study\.yaml( \w+| --report .*)?( *#.*)?$":
+    "tests/workflow runs it on a small study",
+}  # fmt: skip
+
+
+def test_a_command_that_is_not_run_has_a_reason() -> None:
+    """A new command is run (a console block), or somebody says here why it is not."""
+    lines = [line for page in DOCUMENTS for line in commands(page) if line.tag == "bash"]
+    unknown = [line for line in lines if not any(re.match(pattern, line.text) for pattern in NOT_RUN)]
+    assert [f"{line.document}:{line.number}: {line.text}" for line in unknown] == []
+    stale = [pattern for pattern in NOT_RUN if not any(re.match(pattern, line.text) for line in lines)]
+    assert stale == []
+
+
 @pytest.mark.parametrize(
     ("command", "wrong"),
     [
