@@ -36,6 +36,7 @@ from decar.config_file import load_study
 from decar.fields.rotation import rotated
 from decar.molecules.given_geometry import read_given_geometry
 from decar.molecules.graph import atomic_numbers_of
+from decar.molecules.sdf import read_molblocks
 from decar.planning.index import build_index
 from decar.provenance import provenance
 from decar.quantum.frame import principal_axes
@@ -46,7 +47,7 @@ from decar.quantum.record_checks import check_wavefunction
 from decar.quantum.single_point import publication
 from decar.quantum.wavefunction import Floats, Wavefunction
 from decar.record import Record
-from decar.stages import digest, molecule_recipes
+from decar.stages import molecule_recipes
 from decar.store import Store
 
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -242,13 +243,14 @@ def main(source: Path, folder: Path, limit: int | None, is_checked: bool, is_mul
         if row["status"] != "ok":
             print(row["id"], row["status"], row["message"])
             continue
-        molecule = Molecule(row["key"], row["smiles"], int(row["charge"]), int(row["multiplicity"]), row["molblock"])
-        recipe = molecule_recipes(study, molecule.key, digest(molecule.molblock))["wavefunction"]
+        (block,) = read_molblocks(study.molecules.table, [int(row["sdf_offset"])])
+        molecule = Molecule(row["key"], row["smiles"], int(row["charge"]), int(row["multiplicity"]), block)
+        recipe = molecule_recipes(study, molecule.key, str(row["geometry"]))["wavefunction"]
         if store.has("wavefunction", molecule.key, recipe):
             continue
         found, sha256 = molecules[str(row["id"])]
         if is_checked:
-            given = read_given_geometry(row["molblock"], molecule.smiles)
+            given = read_given_geometry(str(block), molecule.smiles)
             numbers, geometries = atomic_numbers_of(given.molecule), given.geometry_bohr[None]
             record = import_for_study(study, molecule, recipe, numbers, geometries, foreign(found, sha256), source)
         else:
