@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -212,6 +213,15 @@ def test_geometries_are_in_memory_a_batch_at_a_time(tmp_path: Path) -> None:
     assert peak_memory(plan) < len(names) * comment / 4
     rows = [pd.read_parquet(path) for path in (made.folder / "plan" / "batches").iterdir()]
     assert pd.concat(rows)["molblock"].str.len().gt(comment).tolist() == [True] * len(names)
+
+
+def test_the_index_of_another_version_says_which_plan_to_delete(tmp_path: Path) -> None:
+    index = tmp_path / "index-0123456789abcdef.parquet"
+    pq.write_table(pa.table({"key": ["a" * 64], "status": ["ok"], "molblock": [None]}), index)
+    with pytest.raises(DataFormatError, match="lacks columns") as error:
+        read_sound(index, ["key", "geometry"])
+    assert "geometry" in str(error.value)
+    assert "*-0123456789abcdef.*" in str(error.value)
 
 
 def test_an_edit_moves_one_batch_and_growth_cuts_anew(tmp_path: Path) -> None:

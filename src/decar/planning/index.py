@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from decar.atomic import atomic_path
 from decar.config import MoleculesSettings
+from decar.errors import DataFormatError
 from decar.molecules.identity import KEY_VERSION
 from decar.molecules.labels import label_values
 from decar.molecules.read import read_rows
@@ -139,7 +140,17 @@ def _piece(
 
 
 def read_sound(index: Path, columns: list[str], sort_by: str = "key") -> pa.Table:
-    """Read columns of the molecules of an index (rows of status `ok`), sorted by one of them."""
+    """Read columns of the molecules of an index (rows of status `ok`), sorted by one of them.
+
+    Raises DataFormatError for an index that lacks one: it is of another version of decar.
+    """
+    missing = sorted(set(columns) - set(pq.read_schema(index).names))
+    if missing:
+        raise DataFormatError(
+            "the index of this plan lacks columns", where=index, expected=", ".join(missing),
+            seen="the index of another version of decar",
+            remedy=f"plan the study once (`snakemake -n`), then delete this plan (*-{index.stem.split('-')[-1]}.*)",
+        )  # fmt: skip
     order = _order(index, index.stat().st_mtime_ns, sort_by)
     # One after another: only one column is in memory twice.
     return pa.table({name: pq.read_table(index, columns=[name])[name].take(order) for name in columns})
