@@ -54,6 +54,7 @@ MOLECULES = (
 MODELS = (("electron_cloud", "model", 1.1), ("promolecular_control", "control", 0.6),
           ("lightgbm_ecfp4", "baseline", 1.0), ("atom_counts", "baseline", 0.4))  # fmt: skip
 SCHEMES = ("random", "scaffold")
+KERNEL_EFFECTS = {3: 0.5, 7: -0.4, 0: 0.1, 1: 0.2, 2: -0.15, 4: 0.05, 5: 0.3, 6: -0.25}
 STAGES = (("conformers", 0.4), ("optimise", 6.0), ("wavefunction", 40.0), ("fields", 3.0))
 METRICS = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc", "mcc")
 
@@ -334,9 +335,9 @@ def _write_attribution(sources: Sources, generator: np.random.Generator) -> None
                 atoms.append(pd.DataFrame({**head, "atom": range(len(heavy)), "heavy_atom": heavy, "group": groups,
                                            "attribution": signal + noise}))  # fmt: skip
                 checks.append({**head, "label": float(label), "subset": "test", "logit": signal.sum()})
-        for kernel in (3, 7):
+        for kernel, effect in KERNEL_EFFECTS.items():
             gallery.append(pd.DataFrame({
-                "kernel": kernel, "effect_size": 0.5 if kernel == 3 else -0.4, "rank": len(gallery) // 2 % 3,
+                "kernel": kernel, "effect_size": effect, "rank": len(gallery) // len(KERNEL_EFFECTS) % 3,
                 "key": key_of(name), "label": float(label), "correlation": 0.4, "atom": range(len(heavy)),
                 "heavy_atom": heavy, "contribution": 0.1 * signal,
             }))  # fmt: skip
@@ -345,7 +346,7 @@ def _write_attribution(sources: Sources, generator: np.random.Generator) -> None
     pd.DataFrame(checks).to_parquet(sources.attribution / "checks.parquet")
     agreement(table).to_parquet(sources.attribution / "agreement.parquet")
     group_table(table, 1).to_parquet(sources.attribution / "groups.parquet")
-    pd.concat(gallery[:6], ignore_index=True).to_parquet(sources.attribution / "kernel_gallery.parquet")
+    pd.concat(gallery[: 3 * len(KERNEL_EFFECTS)], ignore_index=True).to_parquet(sources.attribution / "kernel_gallery.parquet")
     tables = [kernel_tables(generator.normal(size=(4, 1, 8, 8, 8)), ["electron_density"], 0.7, network)
               for network in ("trained", "untrained")]  # fmt: skip
     for place, name in enumerate(("kernel_profiles", "kernel_shapes")):

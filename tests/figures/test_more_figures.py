@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
 
 from decar.fields.exact_potential import exact_potential
 from decar.fields.registry import FIELDS
@@ -65,6 +66,19 @@ def test_campaign_and_data_flow_count_what_the_tables_hold(drawn: Drawn) -> None
     texts = [text.get_text() for text in data_flow.draw(
         data_flow.tabulate(drawn.study, drawn.sources), drawn.study.figures).axes[0].texts]  # fmt: skip
     assert any(text.startswith("3 of these records") for text in texts)
+
+
+def test_the_network_is_drawn_with_the_sizes_of_its_weights(drawn: Drawn) -> None:
+    table = pd.read_csv(drawn.figures / "network.csv").set_index("part")
+    (file,) = (drawn.sources.models[0] / "model").glob("*.safetensors")
+    weights = load_file(file)
+    kernels = [weights[name] for name in sorted(weights) if weights[name].ndim == 5]
+    layers = table.dropna(subset="kernel_edge_angstrom")
+    assert list(layers["channels"]) == [len(kernel) for kernel in kernels]
+    # 0.4 angstrom a voxel, twice as much after each pooling.
+    edges = [kernel.shape[-1] * 0.4 * 2**number for number, kernel in enumerate(kernels)]
+    np.testing.assert_allclose(layers["kernel_edge_angstrom"], edges, rtol=1e-6)
+    assert table["parameters"].sum() == sum(values.size for values in weights.values())
 
 
 def test_every_field_is_in_the_gallery(drawn: Drawn) -> None:

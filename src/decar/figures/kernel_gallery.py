@@ -15,11 +15,17 @@ from decar.figures.sources import Sources, read_columns
 from decar.figures.style import BLACK, GREY, PAGE, wrapped
 
 COLUMNS = ["kernel", "effect_size", "rank", "key", "label", "correlation", "atom", "contribution"]
+NUM_KERNELS = 6  # drawn, of the largest effect size
 
 
 def tabulate(study: Study, sources: Sources) -> pd.DataFrame:
-    """Return a row a kernel, molecule and heavy atom, with its share of r; hydrogens count with their atom."""
+    """Return a row a kernel, molecule and heavy atom, with its share of r; hydrogens count with their atom.
+
+    Kernels are those of the largest effect size; the file has all.
+    """
     table = read_columns(sources.attribution / "kernel_gallery.parquet", [*COLUMNS, "heavy_atom"])
+    sizes = table.groupby("kernel")["effect_size"].first().abs().sort_values(ascending=False, kind="stable")
+    table = table[table["kernel"].isin(sizes.index[:NUM_KERNELS])]
     inside = table[table["atom"] >= 0]
     head = ["kernel", "effect_size", "rank", "key", "label", "correlation", "heavy_atom"]
     merged = inside.groupby(head, sort=True)["contribution"].sum().reset_index().rename(columns={"heavy_atom": "atom"})

@@ -18,19 +18,19 @@ from decar.interpret.correlation import Match
 from decar.interpret.receptive import LinearStack, turned
 from decar.record import Array
 
-NUM_KERNELS, NUM_MOLECULES = 6, 4
+NUM_MOLECULES = 4
 COLUMNS = ["kernel", "effect_size", "rank", "key", "label", "correlation", "atom", "heavy_atom", "contribution"]
 
 
 def chosen(correlations: pd.DataFrame, tests: pd.DataFrame) -> pd.DataFrame:
-    """Return the molecules of highest r for each of the kernels of largest effect size: kernel, rank, key, ...
+    """Return the molecules of highest r for each kernel, largest effect size first: kernel, rank, key, ...
 
     Both tables are those of the interpret stage; the trained network in the input form counts.
     """
     own = tests.loc[(tests["form"] == "input") & (tests["network"] == "trained")]
     largest = own.assign(size=own["effect_size"].abs()).sort_values(["size", "kernel"], ascending=[False, True])
     tables: list[pd.DataFrame] = []
-    for test in largest.head(NUM_KERNELS).to_dict("records"):
+    for test in largest.to_dict("records"):
         is_own = (correlations["form"] == "input") & (correlations["network"] == "trained")
         of_kernel = correlations.loc[is_own & (correlations["kernel"] == test["kernel"])].dropna(subset="correlation")
         best = of_kernel.sort_values(["correlation", "key"], ascending=[False, True]).head(NUM_MOLECULES)
