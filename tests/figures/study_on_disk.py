@@ -346,7 +346,8 @@ def _write_attribution(sources: Sources, generator: np.random.Generator) -> None
     pd.DataFrame(checks).to_parquet(sources.attribution / "checks.parquet")
     agreement(table).to_parquet(sources.attribution / "agreement.parquet")
     group_table(table, 1).to_parquet(sources.attribution / "groups.parquet")
-    pd.concat(gallery[: 3 * len(KERNEL_EFFECTS)], ignore_index=True).to_parquet(sources.attribution / "kernel_gallery.parquet")
+    best = pd.concat(gallery[: 3 * len(KERNEL_EFFECTS)], ignore_index=True)
+    best.to_parquet(sources.attribution / "kernel_gallery.parquet")
     tables = [kernel_tables(generator.normal(size=(4, 1, 8, 8, 8)), ["electron_density"], 0.7, network)
               for network in ("trained", "untrained")]  # fmt: skip
     for place, name in enumerate(("kernel_profiles", "kernel_shapes")):

@@ -70,7 +70,7 @@ def test_three_thousand_molecules_fit_and_are_soon_there(large: Path, browser: B
 def test_a_search_is_answered_while_the_page_is_still_new(large: Path, browser: Browser) -> None:
     browser.open("about:blank")
     browser.open(large.as_uri())
-    browser.wait("document.documentElement.dataset.usable !== undefined")
+    browser.wait("document.documentElement?.dataset.usable !== undefined")
     browser.type("#search", "m1234")
     assert len(browser.value(NAMES)) == 1
     answered = browser.value("performance.now()")
