@@ -14,7 +14,7 @@ from decar.planning.cost_jobs import (
     step_demands,
     training_costs,
 )
-from decar.planning.cost_model import constants, stage_costs
+from decar.planning.cost_model import PSI4_TIMES_SECONDS, constants, stage_costs
 from decar.planning.cost_steps import attribution_passes, network_operations
 from decar.stages import MOLECULE_STAGES
 
@@ -94,7 +94,7 @@ def test_psi4_is_counted_wherever_it_computes_and_nowhere_else() -> None:
         )
         for stage in MOLECULE_STAGES:
             ratio = theirs[stage].seconds / ours[stage].seconds
-            assert ratio == pytest.approx(np.full(5, 4.0 if stage in run_by_psi4 else 1.0)), stage
+            assert ratio == pytest.approx(np.full(5, PSI4_TIMES_SECONDS if stage in run_by_psi4 else 1.0)), stage
             assert ((theirs[stage].memory_mb > ours[stage].memory_mb) == (stage in run_by_psi4)).all(), stage
 
 

@@ -32,10 +32,9 @@ QUADRATURE = (
     (70 * 590, 105 * 770), (80 * 770, 120 * 974), (90 * 974, 135 * 1202), (100 * 1202, 150 * 1202),
     (200 * 1454, 200 * 1454),
 )  # fmt: skip
-# Psi4 beside PySCF, whose single points were measured. It takes two to four times as long (docs/estimate.md); it is a
-# second process beside ours: eight jobs of 1.0 to 1.9 GB (by the numbers of PySCF) were killed by SLURM above that, and
-# passed with twice as much (docs/slurm).
-PSI4_TIMES_SECONDS, PSI4_TIMES_MEMORY, PSI4_SPARE_MB = 4.0, 1.4, 300.0
+# Psi4 beside PySCF, whose single points were measured: 0.256 core-hours for 28 molecules that take PySCF 0.034. It is a
+# second process beside ours: a job that takes PySCF 1.1 GB was killed by SLURM at 2.7 (docs/slurm).
+PSI4_TIMES_SECONDS, PSI4_TIMES_MEMORY, PSI4_SPARE_MB = 7.5, 2.2, 300.0
 MEGA = 1e6
 
 
