@@ -279,9 +279,10 @@ class Cluster:
         return dict(line.split() for line in lines.splitlines())
 
     def jobs(self) -> list[dict[str, str]]:
-        """Return what squeue says of every job since the start: id, state, node list, rule and wildcards."""
+        """Return what squeue says of every job since the start, oldest first: id, state, nodes, rule and wildcards."""
         lines = self.client("squeue", "--states=all", "--noheader", "--format=%i|%T|%N|%k").stdout.splitlines()
-        return [dict(zip(("id", "state", "nodes", "comment"), line.split("|"))) for line in lines]
+        jobs = [dict(zip(("id", "state", "nodes", "comment"), line.split("|"))) for line in lines]
+        return sorted(jobs, key=lambda job: int(job["id"]))  # squeue begins with the partition
 
     def running(self) -> list[dict[str, str]]:
         return [job for job in self.jobs() if job["state"] == "RUNNING"]
