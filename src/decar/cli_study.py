@@ -91,8 +91,9 @@ def plan(study: StudyFile = Path("config.yaml")) -> None:
     planned = load_plan(path)
     counts = ", ".join(f"{count} {status}" for status, count in planned.counts.items())
     console.print(f"{path}\nrows of the table: {counts}")
-    jobs = len(planned.training) + len(planned.repeated)
-    console.print(f"batches: {len(planned.sources)}, shards: {len(planned.shards)}, training jobs: {jobs}")
+    console.print(
+        f"batches: {len(planned.sources)}, shards: {len(planned.shards)}, training jobs: {len(planned.trainings)}"
+    )
 
 
 @app.command(rich_help_panel=PANEL)

@@ -131,8 +131,7 @@ def dataset_file(name):
 
 
 def training_job(name):
-    jobs = [*PLAN.training, *PLAN.repeated]
-    return next(job for job in jobs if Path(job.folder).name == name)
+    return next(job for job in PLAN.trainings if Path(job.folder).name == name)
 
 
 def training_inputs(wildcards):

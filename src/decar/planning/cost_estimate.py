@@ -159,9 +159,7 @@ def _training_row(
     study: Study, plan: Plan, num: int, conformers: int, mean: float, largest: float, fields: float
 ) -> EstimateRow:
     seconds = memory = 0.0
-    missing = [
-        job for job in (*plan.training, *plan.repeated) if not (Path(job.folder) / "predictions.parquet").exists()
-    ]
+    missing = [job for job in plan.trainings if not (Path(job.folder) / "predictions.parquet").exists()]
     for job in missing:
         network = study.training.models[job.model]
         seconds += training_costs(study, network, conformers, mean)[0] + rendering_seconds(study, network, fields)

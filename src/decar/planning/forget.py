@@ -101,7 +101,7 @@ def _products(plan: Plan, buckets: set[str], receipts: set[str]) -> list[Path]:
         *(folder / "cubes" / f"{name}.txt" for name in sorted(receipts)),
         Path(plan.dataset) / "manifest.parquet",
         Path(plan.records) / "quality.parquet",
-        *(Path(job.folder) / "predictions.parquet" for job in (*plan.training, *plan.repeated)),
+        *(Path(job.folder) / "predictions.parquet" for job in plan.trainings),
         Path(plan.evaluation) / "metrics.parquet",
         Path(plan.interpretation) / "kernel_tests.parquet",
         Path(plan.attribution) / "kernel_gallery.parquet",

@@ -51,6 +51,11 @@ class Plan:
         """Return the names of the receipts of each per-molecule stage."""
         return {stage: list(names) for stage, names in self.parents.items()}
 
+    @property
+    def trainings(self) -> list[TrainingJob]:
+        """Return every training that a job does: those that are evaluated, then those of other seeds."""
+        return [*self.training, *self.repeated]
+
 
 def load_plan(path: Path) -> Plan:
     """Read a frozen plan."""
