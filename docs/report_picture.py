@@ -18,7 +18,7 @@ TRIANGLES = "Number(document.getElementById('cloud').dataset.triangles)"
 
 def main(report: Path, identifier: str, output: Path, width: int = 1120) -> None:
     """Open the molecule, colour its cloud by the potential, and save what is seen."""
-    with tempfile.TemporaryDirectory() as profile:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = Browser(Path(profile), width, 1200)
         # A window cannot be as narrow as a phone.
         browser.call("Emulation.setDeviceMetricsOverride", width=width, height=1200, deviceScaleFactor=1, mobile=False)

@@ -25,7 +25,7 @@ STAGE_VERSION = {
     "evaluate": 1,
     "interpret": 2,
     "attribute": 3,
-    "figures": 5,
+    "figures": 6,
 }
 
 # Settings of an engine that decide no number.

@@ -82,6 +82,19 @@ def test_labels_of_ticks_do_not_overlap(figure: Figure) -> None:
                 assert not first.padded(-0.5).overlaps(second.padded(-0.5)), (axes.get_title(loc="left"), axis)
 
 
+def test_no_legend_hides_a_line_or_a_point(figure: Figure) -> None:
+    for axes in figure.axes:
+        legend = axes.get_legend()
+        if legend is None:
+            continue
+        place = legend.get_window_extent()
+        for line in axes.lines:
+            path = line.get_transform().transform_path(line.get_path())
+            if line.get_linestyle() != "None":
+                assert not path.intersects_bbox(place, filled=False), (axes.get_title(loc="left"), line.get_label())
+            assert not any(place.contains(*point) for point in path.vertices), axes.get_title(loc="left")
+
+
 def named(axes: Axes, axis: Axis) -> str:
     """Return what says what an axis is of: its label, that of a neighbour, of the figure, or the title of its panel.
 

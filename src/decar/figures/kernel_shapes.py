@@ -38,7 +38,7 @@ def draw(profiles: pd.DataFrame, shapes: pd.DataFrame) -> Figure:
     size = trained.assign(size=trained["effect_size"].abs().fillna(0))
     largest = size.sort_values(["size", "kernel"], ascending=[False, True])["kernel"].head(MOST_KERNELS)
     figure = new_figure(PAGE, 3.9)
-    grid = figure.add_gridspec(2, 2, width_ratios=(1.7, 1), height_ratios=(1, 1.05))
+    grid = figure.add_gridspec(2, 2, width_ratios=(2.2, 1), height_ratios=(1, 1.05))
     _profiles(left := figure.add_subplot(grid[0, 0]), profiles, list(largest.head(MOST_PROFILES)), shapes)
     panel_letter(left, "a")
     _invariance(right := figure.add_subplot(grid[0, 1]), shapes)
@@ -58,8 +58,7 @@ def _profiles(axes: Axes, profiles: pd.DataFrame, kernels: list[int], shapes: pd
     axes.set_xlim(0, None)
     axes.set_xlabel("distance from the kernel’s centre / Å")
     axes.set_ylabel("mean / r.m.s.")
-    axes.legend(loc="upper right")
-    axes.set_ylim(None, axes.get_ylim()[1] + 0.9)  # room for the legend above the far end of the lines
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))  # beside the panel: where lines end differs by network
     axes.set_title("mean over spheres about the centre")
 
 
@@ -79,7 +78,7 @@ def _invariance(axes: Axes, shapes: pd.DataFrame) -> None:
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_ylim(-0.15, 1.05)
     axes.set_ylabel("mean r when turned")
-    axes.set_title("invariance under 23 rotations")
+    axes.set_title("under 23 rotations")
 
 
 def _shares(axes: Axes, shapes: pd.DataFrame, kernels: list[int]) -> None:
