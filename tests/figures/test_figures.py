@@ -8,7 +8,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from decar.errors import ConfigError, DataFormatError
-from decar.figures import confusion_matrix, kernel_correlations, learning_curves, performance, pipeline, roc
+from decar.figures import confusion_matrix, gradients, kernel_correlations, learning_curves, performance, pipeline, roc
 from decar.figures import structure_and_cloud as cloud_figure
 from decar.figures.catalogue import CATALOGUE, entry, figure_names
 from decar.figures.molecule_table import label_text, molecule_table
@@ -103,6 +103,38 @@ def test_learning_curves_show_each_fold_and_its_kept_checkpoint(drawn: Drawn) ->
     first = table[(table["model"] == "electron_cloud") & (table["scheme"] == "random")]
     lowest = sorted(fold["val_loss"].min() for _, fold in first.groupby("fold"))
     assert sorted(float(dot.get_ydata()[0]) for dot in dots) == pytest.approx(lowest)
+
+
+def test_gradients_are_means_over_folds_and_gaps_those_of_the_last_epoch(drawn: Drawn) -> None:
+    jobs = gradients.jobs_of(drawn.study, drawn.sources)
+    norms, gaps = gradients.tabulate(jobs)
+    with style():
+        figure = gradients.draw(norms, gaps)
+    first = [job for job in jobs if (job.model, job.scheme) == ("electron_cloud", "random")]
+    logs = [pd.read_csv(job.folder / "metrics.csv") for job in first]
+    lines = {str(line.get_label()): line for line in figure.axes[0].lines}
+    for part in ("layer1", "output"):
+        mean = np.mean([log[f"gradient_norm_{part}"] for log in logs], axis=0)
+        assert np.asarray(lines[part].get_ydata()) == pytest.approx(mean)
+    expected = [log["val_loss"].iloc[-1] - log["train_loss"].iloc[-1] for log in logs]
+    means = [line for line in figure.axes[-1].lines if line.get_label() == "electron cloud"]
+    of_scheme = gaps[(gaps["model"] == "electron_cloud") & (gaps["scheme"] == "random")]
+    assert sorted(of_scheme["gap"]) == pytest.approx(sorted(expected))
+    own = gaps.loc[gaps["model"] == "electron_cloud", "gap"]
+    assert float(means[0].get_ydata()[0]) == pytest.approx(own.mean())
+
+
+def test_networks_that_differ_in_their_rotations_only_are_one_series(drawn: Drawn) -> None:
+    models = drawn.study.training.models
+    turned = models["electron_cloud"].model_copy(update={"augmentation": "rotations_24"})
+    training = drawn.study.training.model_copy(update={"models": {**models, "electron_cloud_24": turned}})
+    study = drawn.study.model_copy(update={"training": training})
+    folder = drawn.sources.models[0].parent / "electron_cloud_24-random-fold0-0"
+    jobs = gradients.jobs_of(study, replace(drawn.sources, models=(*drawn.sources.models, folder)))
+    assert {(job.series, job.augmentation) for job in jobs if job.model.startswith("electron_cloud")} == {
+        ("electron_cloud", "rotations_6"), ("electron_cloud", "rotations_24"),
+    }  # fmt: skip
+    assert {job.series for job in jobs if job.model == "promolecular_control"} == {"promolecular_control"}
 
 
 def test_kernels_are_sorted_by_effect_and_filled_where_the_adjusted_p_is_small(drawn: Drawn) -> None:

@@ -92,6 +92,14 @@ CATALOGUE = {
         "Training and validation loss of each fold. The gap between the two is overfitting; the dot is the checkpoint "
         "that was kept.",
     ),
+    "gradients": Entry(
+        "Gradients and overfitting",
+        "gradients:build",
+        "Norm of the gradient of each part of a network, mean over steps and folds: a part whose norm falls far below "
+        "those after it no longer learns. Last panel: validation less training loss at the last epoch by the number of "
+        "rotations in which training molecules are shown (any: continuous ones); points are folds, lines join networks "
+        "that differ in nothing else.",
+    ),
     "roc": Entry(
         "ROC curves",
         "roc:build",
