@@ -168,8 +168,20 @@ class TaskSettings(Section):
     weight: Positive = Field(1.0, description="Weight of each of its labels in the loss, against 1.")
 
 
+class PretrainingSettings(Section):
+    """Before the labels, fields alone: hidden cubes of a molecule are filled in (docs/transfer.md)."""
+
+    epochs: Count = Field(20, description="Epochs, over unlabelled molecules and those of the training subset.")
+    masked_share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.3, description="Share of a molecule's cells (those of the network's last layer) that is hidden."
+    )
+    cube_angstrom: Positive = Field(
+        2.4, description="Edge of a hidden cube [angstrom], rounded to whole cells, one at least."
+    )
+
+
 # Settings of a model that came later, by the value at which they leave the names of trainings as they were.
-LATER_SETTINGS = {"readout": "last", "stop_by": "loss"}
+LATER_SETTINGS = {"readout": "last", "stop_by": "loss", "pretraining": None}
 
 
 class ModelSettings(Section):
@@ -233,7 +245,12 @@ class ModelSettings(Section):
     frozen: tuple[str, ...] = Field(
         (),
         description="Parts of the network (`layer1`, ..., `hidden`) that keep the weights that they begin with: those "
-        "of `initial`, or random ones.",
+        "of `initial` or `pretraining`, or random ones.",
+    )
+    pretraining: PretrainingSettings | None = Field(
+        None,
+        description="Learn from fields alone before the labels, with molecules that have none, or null. Not beside "
+        "`initial`.",
     )
     role: Literal["model", "control"] = Field(
         "model",
@@ -244,6 +261,13 @@ class ModelSettings(Section):
         description="Train on labels permuted among the molecules of the training and of the validation subset (seeded "
         "from the study); those of the test subset stay true. What such a network shows was not learned from labels.",
     )
+
+    @model_validator(mode="after")
+    def _one_beginning(self) -> Self:
+        if self.initial is not None and self.pretraining is not None:
+            raise ValueError("a network begins with `initial` or with `pretraining`: leave one of them out (the network"
+                             " that `initial` names may have been pretrained)")  # fmt: skip
+        return self
 
     @model_validator(mode="after")
     def _odd_kernel(self) -> Self:

@@ -112,7 +112,9 @@ def write_tables(
     return folder / "index.parquet", [folder / "receipt.parquet"], folder / "molecules"
 
 
-def make_dataset(folder: Path, study: Study, num: int, num_conformers: int = 1) -> tuple[Path, Path]:
+def make_dataset(
+    folder: Path, study: Study, num: int, num_conformers: int = 1, unlabelled: tuple[int, ...] = ()
+) -> tuple[Path, Path]:
     """Write records, shards and the dataset folder; return the folders of dataset and shards."""
     members: dict[str, list[tuple[str, Place | Record]]] = {}
     for number in range(num):
@@ -124,5 +126,7 @@ def make_dataset(folder: Path, study: Study, num: int, num_conformers: int = 1) 
     for name, listed in members.items():
         shards.append(folder / "shards" / f"{name}-test.h5")
         write_shard(shards[-1], listed, {"study": study.study})
-    assemble(study, *write_tables(folder, *make_tables(num)), shards, folder / "dataset")
+    index, receipts, labels = make_tables(num)
+    labels = labels.loc[~labels["key"].isin([key_of(number) for number in unlabelled])]
+    assemble(study, *write_tables(folder, index, receipts, labels), shards, folder / "dataset")
     return folder / "dataset", folder / "shards"

@@ -1,5 +1,6 @@
 """Rendered and stored voxels are the same in the same pose; other poses are exact, drawn from names, and fit."""
 
+import shutil
 from pathlib import Path
 from typing import get_args
 
@@ -11,7 +12,7 @@ import torch
 from decar.config import FieldsSettings, ModelSettings, Study
 from decar.dataset.pose import Pose, draw_pose, posed_grid
 from decar.dataset.rendered_dataset import RenderedDataset, wavefunction_recipes
-from decar.dataset.samples import Draw, Sample, collate
+from decar.dataset.samples import FIELDS_ALONE, Draw, Sample, collate
 from decar.dataset.statistics import load_normalisation
 from decar.dataset.torch_dataset import ShardDataset
 from decar.errors import DataFormatError
@@ -47,6 +48,25 @@ def test_without_augmentation_the_stored_voxels_are_rendered_to_the_bit(made: Ma
         one, other = stored[number], rendered[number]
         assert torch.equal(one.pop("voxels"), other.pop("voxels"))
         assert one == other
+
+
+def test_fields_alone_are_rendered_of_molecules_without_a_label(made: Made, tmp_path: Path) -> None:
+    study, dataset, shards = made
+    copied = tmp_path / "dataset"
+    shutil.copytree(dataset, copied)
+    labels = pd.read_parquet(dataset / "labels.parquet").assign(value=lambda rows: rows["value"].mask(rows.index < 3))
+    labels.to_parquet(copied / "labels.parquet")
+    place = ("random", 0, FIELDS_ALONE, FIELDS, ("sweet",))
+    stored, rendered = ShardDataset(copied, shards, *place), RenderedDataset(copied, study, *place)
+    pd.testing.assert_frame_equal(stored.rows, rendered.rows)
+    without = set(labels["key"][:3])
+    assert set(rendered.rows["key"]) == without | set(
+        ShardDataset(copied, shards, "random", 0, "train", *place[3:]).rows["key"]
+    )
+    for number, key in enumerate(rendered.rows["key"]):
+        if key in without:
+            assert rendered[number]["label"].isnan().all()
+            assert torch.equal(rendered[number]["voxels"], stored[number]["voxels"])
 
 
 @pytest.mark.parametrize("augmentation", ["rotations_6", "rotations_24"])

@@ -57,6 +57,15 @@ def test_a_job_is_named_by_the_labels_that_it_learns() -> None:
     assert [name for name in before if before[name] != after[name]] == ["many 0", "many 1"]
 
 
+def test_a_job_is_named_by_pretraining_where_there_is_any() -> None:
+    plain, null, begun = planned(TABLE), planned(TABLE, pretraining=None), planned(TABLE, pretraining={"epochs": 3})
+    assert plain == null
+    assert [name for name in plain if plain[name] != begun[name]] == ["many 0", "many 1"]
+    # A molecule without a label is one to learn fields from.
+    more = planned(TABLE + "g,g,CCCC,,58\n", pretraining={"epochs": 3})
+    assert [name for name in begun if begun[name] != more[name]] == list(begun)
+
+
 def test_a_job_is_named_by_the_weights_that_it_begins_with() -> None:
     with pytest.raises(ConfigError, match="no single model package"):
         planned(TABLE, initial="old/fold{fold}-*")

@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("job", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--gradients", type=Path)
+    parser.add_argument("--also", help="a second model, trained into OUTPUT-MODEL by the same processes")
     parser.add_argument("--kill-at", type=int)
     parser.add_argument("--kill-rank", type=int, default=0)
     options = parser.parse_args()
@@ -61,11 +62,15 @@ def main() -> None:
         callbacks.append(NoteFirstGradient(options.gradients))
     if options.kill_at is not None:
         callbacks.append(KillAt(options.kill_at, options.kill_rank))
-    train(
-        Study.model_validate(job["study"]), Path(job["dataset"]), Path(job["shards"]), job["model"], "random", 0,
-        options.output, lambda text: print(text, file=sys.stderr), callbacks=callbacks,
-        world_size=int(os.environ.get("WORLD_SIZE", "1")),
-    )  # fmt: skip
+    jobs = {job["model"]: options.output}
+    if options.also:
+        jobs[options.also] = options.output.with_name(f"{options.output.name}-{options.also}")
+    for model, output in jobs.items():
+        train(
+            Study.model_validate(job["study"]), Path(job["dataset"]), Path(job["shards"]), model, "random", 0, output,
+            lambda text: print(text, file=sys.stderr), callbacks=callbacks if output == options.output else [],
+            world_size=int(os.environ.get("WORLD_SIZE", "1")),
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
-from decar.config import Study
+from decar.config import PretrainingSettings, Study
 from decar.dataset.samples import collate
 from decar.dataset.torch_dataset import ShardDataset
 from decar.errors import BackendUnavailableError, DataFormatError
@@ -183,13 +183,24 @@ def test_killed_training_goes_on_as_if_uninterrupted(
 
 @pytest.mark.parametrize("processes", [2, 4])
 def test_several_processes_do_what_one_does(tmp_path: Path, processes: int) -> None:
-    """Same first gradient to 1e-6, same validation figures, each molecule predicted once; of many tasks with gaps."""
+    """Same first gradient to 1e-6, same validation figures, each molecule predicted once; of many tasks with gaps.
+
+    And a network that is pretrained learns from the same hidden cells.
+    """
     study, data = make_many_tasks(tmp_path, 11, max_epochs=2, batch_size=5)
+    models = dict(study.training.models)
+    models["potential"] = models["potential"].model_copy(update={"pretraining": PretrainingSettings(epochs=2)})
+    study = study.model_copy(update={"training": study.training.model_copy(update={"models": models})})
     note = NoteFirstGradient(tmp_path / "one.pt")
     train(study, *data, "density", "random", 0, tmp_path / "one", callbacks=[note])
     job = job_file(tmp_path, study, data)
-    launched = run(job, tmp_path / "several", "--gradients", tmp_path / "several.pt", processes=processes)
+    gradients = ("--gradients", tmp_path / "several.pt")
+    launched = run(job, tmp_path / "several", *gradients, "--also", "potential", processes=processes)
     assert launched.returncode == 0, launched.stderr
+    train(study, *data, "potential", "random", 0, tmp_path / "one-potential")
+    for name in ("pretraining.csv", "metrics.csv"):
+        one, several = (pd.read_csv(tmp_path / f"{folder}-potential" / name) for folder in ("one", "several"))
+        pd.testing.assert_frame_equal(one, several, rtol=1e-3)
     one, several = (torch.load(tmp_path / f"{name}.pt") for name in ("one", "several"))
     joined = [torch.cat([gradients[name].flatten() for name in one]) for gradients in (one, several)]
     assert (joined[0] - joined[1]).norm() <= 1e-6 * joined[0].norm()

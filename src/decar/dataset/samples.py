@@ -4,6 +4,7 @@ A sample is asked for by a `Draw`, which carries the epoch with it: what comes b
 worker or process asks. The properties that are learned are the tasks; a molecule may lack some of them, not all.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, TypedDict
@@ -14,8 +15,11 @@ import torch
 from torch import Tensor
 
 from decar.dataset.normalise import VACUUM
+from decar.dataset.splits import UNLABELLED
 from decar.errors import DataFormatError
 from decar.receipt import read_table
+
+FIELDS_ALONE = "fields alone"  # in place of a subset: the samples of `conformers_for_fields`
 
 
 class Draw(NamedTuple):
@@ -64,11 +68,8 @@ def labelled_conformers(dataset_folder: Path, scheme: str, fold: int, properties
     A value that is missing is NaN.
     """
     manifest = read_table(dataset_folder / "manifest.parquet")
-    labels = read_table(dataset_folder / "labels.parquet")
     splits = read_table(dataset_folder / "splits.parquet")
-    labels = labels.loc[labels["property"].isin(properties) & labels["value"].notna()]
-    values = labels.pivot(index="key", columns="property", values="value").reindex(columns=list(properties))
-    values = values.rename(columns=label_column).astype(np.float64)
+    values = _values(dataset_folder, properties)
     splits = splits.loc[(splits["scheme"] == scheme) & (splits["fold"] == fold), ["key", "subset"]]
     rows = manifest.merge(values, left_on="key", right_index=True, validate="many_to_one")
     rows = rows.merge(splits, on="key", validate="many_to_one")
@@ -78,6 +79,28 @@ def labelled_conformers(dataset_folder: Path, scheme: str, fold: int, properties
             where=dataset_folder,
         )
     return rows.sort_values(["key", "conformer"], ignore_index=True)
+
+
+def conformers_for_fields(dataset_folder: Path, scheme: str, fold: int, properties: Sequence[str]) -> pd.DataFrame:
+    """Return the manifest's rows of molecules whose fields a fold may learn from without labels, sorted.
+
+    Those are its training molecules, and molecules without a value of any of the properties (their `subset` is
+    `unlabelled`): never one that the fold is validated or tested on.
+    """
+    labelled = labelled_conformers(dataset_folder, scheme, fold, properties)
+    manifest = read_table(dataset_folder / "manifest.parquet")
+    unlabelled = manifest.loc[~manifest["key"].isin(_values(dataset_folder, properties).index)]
+    unlabelled = unlabelled.assign(subset=UNLABELLED, **{label_column(name): math.nan for name in properties})
+    rows = pd.concat([labelled.loc[labelled["subset"] == "train"], unlabelled])
+    return rows.sort_values(["key", "conformer"], ignore_index=True)
+
+
+def _values(dataset_folder: Path, properties: Sequence[str]) -> pd.DataFrame:
+    """Return the values of the properties by key, a column `label_column` each: molecules that have any of them."""
+    labels = read_table(dataset_folder / "labels.parquet")
+    labels = labels.loc[labels["property"].isin(properties) & labels["value"].notna()]
+    values = labels.pivot(index="key", columns="property", values="value").reindex(columns=list(properties))
+    return values.rename(columns=label_column).astype(np.float64)
 
 
 def with_permuted_labels(rows: pd.DataFrame, properties: Sequence[str], seed: int) -> pd.DataFrame:

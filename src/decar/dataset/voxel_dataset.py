@@ -17,7 +17,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from decar.dataset.normalise import Normalisation
-from decar.dataset.samples import Draw, Sample, label_column, labelled_conformers, with_permuted_labels
+from decar.dataset.samples import (
+    FIELDS_ALONE,
+    Draw,
+    Sample,
+    conformers_for_fields,
+    label_column,
+    labelled_conformers,
+    with_permuted_labels,
+)
 from decar.errors import DataFormatError
 from decar.fields.registry import FIELDS
 from decar.stages import derive_seed
@@ -32,6 +40,8 @@ class Fetched(NamedTuple):
 
 class VoxelDataset(Dataset[Sample], ABC):
     """The conformers of one subset (None: of all) of a fold with any of the properties, by key and conformer.
+
+    The subset FIELDS_ALONE is that of `conformers_for_fields`: training molecules, and those without a label.
 
     With `normalisation` the voxels are what a network sees, without it the fields themselves. A sample is turned by a
     rotation drawn from (seed, epoch, key, conformer) as `augmentation` says. With `permuted_labels` the labels that are
@@ -53,11 +63,15 @@ class VoxelDataset(Dataset[Sample], ABC):
         seed: int = 0,
         permuted_labels: bool = False,
     ) -> None:
-        self.rows = labelled_conformers(dataset_folder, scheme, fold, properties)
-        if permuted_labels:
-            self.rows = with_permuted_labels(self.rows, properties, derive_seed(seed, "permuted labels", scheme, fold))
-        if subset is not None:
-            self.rows = self.rows.loc[self.rows["subset"] == subset].reset_index(drop=True)
+        if subset == FIELDS_ALONE:
+            self.rows = conformers_for_fields(dataset_folder, scheme, fold, properties)
+        else:
+            self.rows = labelled_conformers(dataset_folder, scheme, fold, properties)
+            if permuted_labels:
+                own = derive_seed(seed, "permuted labels", scheme, fold)
+                self.rows = with_permuted_labels(self.rows, properties, own)
+            if subset is not None:
+                self.rows = self.rows.loc[self.rows["subset"] == subset].reset_index(drop=True)
         self.fields = tuple(fields)
         self.normalisation = normalisation
         self.augmentation = augmentation

@@ -47,6 +47,19 @@ class Network(nn.Module, ABC):
                     if module.bias is not None:
                         module.bias.zero_()
 
+    @property
+    @abstractmethod
+    def num_features(self) -> int:
+        """Return the number of features of `feature_map`."""
+
+    @abstractmethod
+    def feature_map(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """x [batch, channel, x, y, z], mask [batch, 1, x, y, z] -> features of the last layer, and their mask.
+
+        Both are on cells of `total_stride` voxels. Features turn as `symmetry` says: they are scalars where the
+        prediction does not change with the molecule's orientation.
+        """
+
     @abstractmethod
     def forward(self, x: Tensor, mask: Tensor, keep: Tensor | None = None) -> Tensor:
         """x [batch, channel, x, y, z], mask [batch, 1, x, y, z] -> [batch, num_outputs].

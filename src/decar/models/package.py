@@ -45,8 +45,7 @@ def save_package(folder: Path, network: Network, metadata: Mapping[str, Any], do
     missing = [name for name in REQUIRED if name not in metadata]
     if missing:
         raise ValueError(f"the metadata of a package lack {missing}")
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    weights = save(state)
+    weights = _image(network)
     config = {
         **metadata,
         "format_version": FORMAT_VERSION,
@@ -64,6 +63,16 @@ def save_package(folder: Path, network: Network, metadata: Mapping[str, Any], do
         files["domain.safetensors"] = save_arrays(domain.to_tensors())
     with full_disk_said(folder):
         _replace(folder, files)
+
+
+def weights_sha256(network: Network) -> str:
+    """Return the hash that a package of these weights names."""
+    return hashlib.sha256(_image(network)).hexdigest()
+
+
+def _image(network: Network) -> bytes:
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    return save(state)
 
 
 def _replace(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -98,6 +98,11 @@ class PublishedNetwork(Network):
         return 1 << self.num_layers
 
     @property
+    def num_features(self) -> int:
+        """Return the number of kernels of the last layer."""
+        return self.settings.channels[-1]
+
+    @property
     def receptive_field(self) -> int:
         """Return the edge, in input voxels, of the cube that one voxel after the last layer sees."""
         return self.receptive_field_of(self.num_layers)
@@ -129,13 +134,17 @@ class PublishedNetwork(Network):
             mask = functional.max_pool3d(mask, 2)
         return mask
 
+    def feature_map(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the output of the last layer, [batch, kernel, x, y, z], and its mask."""
+        return self._upto(x, mask, self.num_layers)
+
     def forward(self, x: Tensor, mask: Tensor, keep: Tensor | None = None) -> Tensor:
         """x [batch, channel, x, y, z], mask [batch, 1, x, y, z] -> logits [batch, num_outputs].
 
         `keep` [batch, hidden] multiplies the hidden layer: dropout, drawn by whoever trains; the network itself has no
         random numbers and is the same in training and in use.
         """
-        x, mask = self._upto(x, mask, self.num_layers)
+        x, mask = self.feature_map(x, mask)
         mean = x.sum(dim=(2, 3, 4)) / mask.sum(dim=(2, 3, 4))
         # Outside the box the norm leaves zeros, which must not win over a negative maximum.
         highest = x.masked_fill(mask == 0, -torch.inf).amax(dim=(2, 3, 4))

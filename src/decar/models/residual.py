@@ -67,13 +67,22 @@ class ResidualNetwork(Network):
         """Return 2^(blocks + 1)."""
         return 2 << len(self.blocks)
 
-    def forward(self, x: Tensor, mask: Tensor, keep: Tensor | None = None) -> Tensor:
-        """x [batch, channel, x, y, z], mask [batch, 1, x, y, z] -> logits [batch, num_outputs]."""
+    @property
+    def num_features(self) -> int:
+        """Return the number of kernels of the last block."""
+        return self.settings.channels[-1]
+
+    def feature_map(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return y, [batch, kernel, x, y, z], and its mask."""
         x = self.stem(x.contiguous(memory_format=torch.channels_last_3d) * mask)
         x, mask = pool(x, mask, self.settings.pooling), functional.max_pool3d(mask, 2)
         for block in self.blocks:
             x, mask = self.run(block, x, mask)
-        x = torch.relu(self.norm(x, mask))  # zero outside, which no maximum of a rectifier falls below
+        return torch.relu(self.norm(x, mask)), mask
+
+    def forward(self, x: Tensor, mask: Tensor, keep: Tensor | None = None) -> Tensor:
+        """x [batch, channel, x, y, z], mask [batch, 1, x, y, z] -> logits [batch, num_outputs]."""
+        x, mask = self.feature_map(x, mask)  # zero outside, which no maximum of a rectifier falls below
         mean = x.sum(dim=(2, 3, 4)) / mask.sum(dim=(2, 3, 4))
         hidden = torch.relu(self.hidden(torch.cat([mean, x.amax(dim=(2, 3, 4))], dim=1)))
         return cast("Tensor", self.output(hidden if keep is None else hidden * keep))

@@ -34,7 +34,7 @@ pseudoscalars, which change their sign in a mirror.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import cast
 
@@ -247,25 +247,45 @@ class SteerableNetwork(Network):
                         gain = 1 / math.sqrt(paths * weight[0].numel())
                         weight.copy_(torch.randn(weight.shape, generator=generator) * gain)
 
+    @property
+    def num_features(self) -> int:
+        """Return the number of scalars of the last layer; pseudoscalars are none."""
+        return cast("SteerableLayer", self.layers[-1]).outputs[SCALAR]
+
+    def feature_map(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the scalars of the last layer, [batch, scalar, x, y, z], and their mask."""
+        x = x * mask
+        *_, (features, mask, _) = self._each_layer(x, mask, self._weight(x, mask))
+        return features[:, : self.num_features], mask
+
     def forward(self, x: Tensor, mask: Tensor, keep: Tensor | None = None) -> Tensor:
         """x [batch, channel, x, y, z], mask [batch, 1, x, y, z] -> logits [batch, num_outputs]."""
         x = x * mask
-        weight = smoothed(x, self.of_weight, 1).square().mean(dim=1, keepdim=True) * mask
+        weight = self._weight(x, mask)
         volume = weight.sum(dim=(1, 2, 3, 4)).square() / (weight.square().sum(dim=(1, 2, 3, 4)) + EPSILON)
         volume = volume.clamp(min=1.0) * (self.spacing_bohr**3 / VOLUME_BOHR3)  # an empty box has none
         seen: list[Tensor] = []
+        for number, (features, _, share) in enumerate(self._each_layer(x, mask, weight)):
+            if number in self.read:
+                read = lengths(features, cast("SteerableLayer", self.layers[number]).outputs)
+                mean, square = (read * share).sum(dim=(2, 3, 4)), (read.square() * share).sum(dim=(2, 3, 4))
+                seen += [mean, torch.sqrt(square + EPSILON)]
+        hidden = functional.silu(self.hidden(torch.cat([*seen, torch.log(volume)[:, None]], dim=1)))
+        return cast("Tensor", self.output(hidden if keep is None else hidden * keep))
+
+    def _weight(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return w, how much a voxel counts: [batch, 1, x, y, z]."""
+        return smoothed(x, self.of_weight, 1).square().mean(dim=1, keepdim=True) * mask
+
+    def _each_layer(self, x: Tensor, mask: Tensor, weight: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield the tensors that each layer leaves, their mask, and w over its sum."""
         for number, layer in enumerate(self.layers):
             if number != 1:  # layers that take a step of two, or come after one
                 mask = functional.max_pool3d(mask, 2)
                 weight = smoothed(weight, self.before_step, 2) * mask
                 share = weight / (weight.sum(dim=(1, 2, 3, 4), keepdim=True) + EPSILON)
             x = self.run(layer, x if number < 2 else smoothed(x, self.before_step, 2) * mask, mask, share)
-            if number in self.read:
-                read = lengths(x, cast("SteerableLayer", layer).outputs)
-                mean, square = (read * share).sum(dim=(2, 3, 4)), (read.square() * share).sum(dim=(2, 3, 4))
-                seen += [mean, torch.sqrt(square + EPSILON)]
-        hidden = functional.silu(self.hidden(torch.cat([*seen, torch.log(volume)[:, None]], dim=1)))
-        return cast("Tensor", self.output(hidden if keep is None else hidden * keep))
+            yield x, mask, share
 
     def parts(self) -> dict[str, nn.Module]:
         """Return the layers by number, then the head."""

@@ -142,7 +142,11 @@ def rendering_seconds(study: Study, network: ModelSettings, fields: float) -> fl
     """
     if network.input != "rendered":
         return 0.0
-    return study.training.max_epochs * fields * len(network.fields) / len(study.fields.names)
+    return _all_epochs(study, network) * fields * len(network.fields) / len(study.fields.names)
+
+
+def _all_epochs(study: Study, network: ModelSettings) -> int:
+    return study.training.max_epochs + (network.pretraining.epochs if network.pretraining else 0)
 
 
 def attribution_costs(study: Study, num_molecules: int, voxels: float, atoms: float) -> float:
@@ -167,6 +171,7 @@ def _step_costs(study: Study, step: str, num: int, voxels: float, network: Model
         step, num=num, voxels=voxels, num_fields=len(study.fields.names), num_inputs=len(network.fields),
         channels=network.channels, kernel_size=network.kernel_size,
         batch_size=max(1.0, min(study.training.batch_size, num) / processes), epochs=study.training.max_epochs,
+        pretraining_epochs=network.pretraining.epochs if network.pretraining else 0,
         train_share=(1 - 1 / split.num_folds) * (1 - split.validation_fraction), rotations=study.interpret.rotations,
     )  # fmt: skip
     # The terms are those of the published network; others were measured beside it at equal channels.

@@ -47,6 +47,7 @@ def dataset_memory(num: float) -> float:
 def step_terms(
     step: str, *, num: float, voxels: float, num_fields: int, num_inputs: int, channels: Sequence[int],
     kernel_size: int, batch_size: float, epochs: float, train_share: float, rotations: int,
+    pretraining_epochs: float = 0.0,
 ) -> dict[str, dict[str, float]]:  # fmt: skip
     """Return the terms of `seconds` and `memory` of a step; `batch_size` is that of one process."""
     seconds, memory = {"1": 1.0}, {"1": 1.0}
@@ -56,8 +57,10 @@ def step_terms(
             seconds |= {"n V": num * stored / MEGA, "n": num}
             memory |= {"V": stored / MEGA, "n": num}
         case "train":
-            # A step goes forward and backward (three passes), a validation forward, the end once over all.
+            # A step goes forward and backward (three passes), a validation forward, the end once over all. Pretraining
+            # sees all molecules at most.
             passes = epochs * num * train_share * 3 + epochs * num * (1 - train_share) / 2 + num
+            passes += pretraining_epochs * num * 3
             seconds |= pass_terms(passes, voxels, num_inputs, channels, kernel_size)
             widest = voxels * channels[0] * 4 / MEGA
             memory |= {"B V C": batch_size * widest, "B V": batch_size * num_inputs * voxels * 4 / MEGA}

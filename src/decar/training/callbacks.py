@@ -47,9 +47,21 @@ class EpochLog(Callback):
     the rotated samples under dropout, while the weights change. In the file `kept` marks the best epoch so far.
     """
 
-    def __init__(self, path: Path, training: TrainingSettings, report: Callable[[str], None]) -> None:
-        self.path, self.training, self.report = path, training, report
+    def __init__(
+        self, path: Path, training: TrainingSettings, stop_by: str, report: Callable[[str], None]
+    ) -> None:  # fmt: skip
+        self.path, self.training, self.stop_by, self.report = path, training, stop_by, report
         self.rows: list[Row] = []
+
+    @property
+    def best_epoch(self) -> int:
+        """Return the epoch that is kept, from 1."""
+        return best_epoch(self.rows, self.stop_by)
+
+    @property
+    def is_finished(self) -> bool:
+        """Return whether training ends after the last row."""
+        return is_finished(self.rows, self.training, self.stop_by)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the row, write the file, stop where no better one came for `patience` epochs."""
@@ -76,17 +88,14 @@ class EpochLog(Callback):
         self.rows.append(row)
         if trainer.is_global_zero:
             with atomic_path(self.path) as temporary:
-                self._table(pl_module).to_csv(temporary, index=False)
+                table = pd.DataFrame(self.rows)
+                table.assign(kept=table["epoch"] == self.best_epoch).to_csv(temporary, index=False)
             self.report(
                 f"epoch {epoch + 1} of {self.training.max_epochs}: loss {row['train_loss']:.4f}, "
                 f"validation {row['val_loss']:.4f}, AUROC {row['val_auroc']:.3f}"
             )
-        if is_finished(self.rows, self.training, pl_module.network.settings.stop_by):
+        if self.is_finished:
             trainer.should_stop = True
-
-    def _table(self, module: FoldModule) -> pd.DataFrame:
-        table = pd.DataFrame(self.rows)
-        return table.assign(kept=table["epoch"] == best_epoch(self.rows, module.network.settings.stop_by))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rows, for the checkpoint."""
@@ -97,7 +106,25 @@ class EpochLog(Callback):
         self.rows = list(state_dict["rows"])
 
 
-class Checkpoints(Checkpoint):
+class TimedCheckpoint(Checkpoint):
+    """Writes one file, at the end of an epoch, and within one where `minutes` have gone by since the last time."""
+
+    def __init__(self, file: Path, minutes: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.file, self.minutes, self.clock = file, minutes, clock
+        self._saved = clock()
+
+    def is_due(self, trainer: Trainer) -> bool:
+        """Return whether to save within the epoch; its last batch is followed by validation and the epoch's own."""
+        gone = self.clock() - self._saved
+        return not trainer.is_last_batch and bool(trainer.strategy.broadcast(gone >= 60 * self.minutes))
+
+    def save(self, trainer: Trainer) -> None:
+        """Write the file, everything that training needs to go on."""
+        trainer.save_checkpoint(self.file)
+        self._saved = self.clock()
+
+
+class Checkpoints(TimedCheckpoint):
     """`best.ckpt` where the epoch is the best yet (weights only), then `last.ckpt` (everything).
 
     Within an epoch `last.ckpt` is written where `minutes` have gone by since the last time; it then carries what the
@@ -107,8 +134,8 @@ class Checkpoints(Checkpoint):
     def __init__(
         self, folder: Path, log: EpochLog, minutes: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.folder, self.log_of_epochs, self.minutes, self.clock = folder, log, minutes, clock
-        self._saved = clock()
+        super().__init__(folder / LAST, minutes, clock)
+        self.folder, self.log_of_epochs = folder, log
         self._epoch_so_far: dict[str, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -121,25 +148,22 @@ class Checkpoints(Checkpoint):
             self._epoch_so_far = {}
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        """Save within the epoch; its last batch is followed by validation and the epoch's own checkpoint."""
-        if trainer.is_last_batch or not trainer.strategy.broadcast(self.clock() - self._saved >= 60 * self.minutes):
+        """Save within the epoch where it is time."""
+        if not self.is_due(trainer):
             return
         module = cast("FoldModule", pl_module)
         outcomes = gathered(module.train_outcomes, trainer.world_size)
         self._epoch_so_far = {
             "outcomes": [tuple(outcome) for outcome in outcomes], "gradient_norms": module.gradient_norms
         }  # fmt: skip
-        trainer.save_checkpoint(self.folder / LAST)
+        self.save(trainer)
         self._epoch_so_far = {}
-        self._saved = self.clock()
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Save; Lightning calls this one after all other callbacks."""
-        stop_by = cast("FoldModule", pl_module).network.settings.stop_by
-        if best_epoch(self.log_of_epochs.rows, stop_by) == trainer.current_epoch + 1:
+        if self.log_of_epochs.best_epoch == trainer.current_epoch + 1:
             trainer.save_checkpoint(self.folder / BEST, weights_only=True)
-        trainer.save_checkpoint(self.folder / LAST)
-        self._saved = self.clock()
+        self.save(trainer)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was seen of the epoch, for a checkpoint within it."""
@@ -174,9 +198,9 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def logged_rows(checkpoint: Mapping[str, Any]) -> list[Row]:
-    """Return the rows of the epoch log that a checkpoint carries."""
-    return list(checkpoint["callbacks"][EpochLog.__name__]["rows"])
+def logged_rows(checkpoint: Mapping[str, Any], log: str = EpochLog.__name__) -> list[Row]:
+    """Return the rows of the epoch log that a checkpoint carries; `log` is the callback that wrote them."""
+    return list(checkpoint["callbacks"][log]["rows"])
 
 
 def batches_done(checkpoint: Mapping[str, Any]) -> int:

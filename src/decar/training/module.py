@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from decar.config import TrainingSettings
@@ -49,6 +49,31 @@ def dropout_keep(batch: Batch, width: int, share: float, seed: int, epoch: int) 
     return torch.stack(rows).to(batch["voxels"]) / (1 - share)
 
 
+def make_optimizer(module: nn.Module, training: TrainingSettings) -> torch.optim.Optimizer:
+    """Return AdamW (arXiv 1711.05101); biases and the norm's factors do not decay."""
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": training.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=training.learning_rate)
+
+
+def in_parts(layer: nn.Module, size: int | None, *inputs: Tensor | None) -> Tensor:
+    """Return layer(*inputs), float32, `size` samples after one another (None: all at once).
+
+    Of each part only the inputs are kept for the gradient: it is computed once more on the way back.
+    """
+    first = inputs[0]
+    if first is None or size is None or len(first) <= size:
+        return cast("Tensor", layer(*inputs)).float()
+    parts = []
+    for start in range(0, len(first), size):
+        given = [None if one is None else one[start : start + size] for one in inputs]
+        parts.append(checkpoint(layer, *given, use_reentrant=False, preserve_rng_state=False))
+    return torch.cat(parts).float()
+
+
 class FoldModule(LightningModule):
     """Trains `network`. `train_outcomes` are this process's, `evaluated` those of all in the last validation."""
 
@@ -79,25 +104,14 @@ class FoldModule(LightningModule):
         """Return this process's part of the loss."""
         settings = self.network.settings
         keep = dropout_keep(batch, settings.hidden, settings.dropout, self.seed, self.current_epoch)
-        outputs = self._outputs(batch["voxels"], batch["mask"], keep)
+        size = self.training_settings.samples_at_a_time
+        outputs = in_parts(self.network, size, batch["voxels"], batch["mask"], keep)
         self.train_outcomes += outcomes(batch, outputs.detach())
         losses, weights = all_losses(self.objectives, outputs, batch["label"])
         weights = weights * batch["weight"][:, None]
         total = cast("Tensor", self.trainer.strategy.reduce(weights.sum(), reduce_op="sum"))
         # A step without a label that is learned has no gradient.
         return (weights * losses).sum() * self.trainer.world_size / total.clamp(min=torch.finfo(total.dtype).tiny)
-
-    def _outputs(self, voxels: Tensor, mask: Tensor, keep: Tensor | None) -> Tensor:
-        """Return the outputs [batch, output], `samples_at_a_time` after one another, float32."""
-        size = self.training_settings.samples_at_a_time or len(voxels)
-        if len(voxels) <= size:
-            return cast("Tensor", self.network(voxels, mask, keep)).float()
-        parts = []
-        for start in range(0, len(voxels), size):
-            some = slice(start, start + size)
-            given = voxels[some], mask[some], None if keep is None else keep[some]
-            parts.append(checkpoint(self.network, *given, use_reentrant=False, preserve_rng_state=False))
-        return torch.cat(parts).float()
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:  # noqa: ARG002
         """Note the gradient norm of each layer: vanishing gradients are seen here."""
@@ -126,10 +140,5 @@ class FoldModule(LightningModule):
         self.evaluated = gather(self._own, self.trainer.world_size)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return AdamW (arXiv 1711.05101); biases and the norm's factors do not decay."""
-        parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        groups = [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.training_settings.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=self.training_settings.learning_rate)
+        """Return the optimiser of what is not frozen."""
+        return make_optimizer(self.network, self.training_settings)

@@ -1,30 +1,24 @@
 """Train one network on one fold: the job that `torchrun -m decar.cli train` (or a single process) runs."""
 
-import logging
 import math
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 
 from decar.chemistry import chemistry_of
 from decar.config import ModelSettings, Study
 from decar.dataset.normalise import Normalisation
 from decar.dataset.rendered_dataset import RenderedDataset
-from decar.dataset.samples import label_column
+from decar.dataset.samples import FIELDS_ALONE, label_column
 from decar.dataset.statistics import load_normalisation
 from decar.dataset.torch_dataset import ShardDataset
 from decar.dataset.voxel_dataset import VoxelDataset
-from decar.errors import BackendUnavailableError, ConfigError, DataFormatError
+from decar.errors import ConfigError, DataFormatError
 from decar.models.build import build_network
 from decar.models.network import Network
 from decar.models.package import Package, save_package
@@ -35,12 +29,9 @@ from decar.stages import derive_seed, digest
 from decar.training.callbacks import (
     BEST,
     LAST,
-    AtomicCheckpointIO,
     Checkpoints,
     EpochLog,
     batches_done,
-    best_epoch,
-    is_finished,
     logged_rows,
     read_checkpoint,
 )
@@ -49,7 +40,9 @@ from decar.training.loaders import Loaders
 from decar.training.module import FoldModule
 from decar.training.objectives import make_objectives, properties_of
 from decar.training.outcome import PREDICTION_COLUMNS, TASK_COLUMNS, auroc, gathered, per_molecule, task_metrics
+from decar.training.pretrain import pretrain
 from decar.training.standardise import standardise_hidden
+from decar.training.trainer import Launched, make_trainer, quiet
 from decar.training.transfer import freeze, level_changes, lineage, load_initial, normalisation_of, take_over
 
 
@@ -73,52 +66,44 @@ def train(
 
     metrics.csv (a row an epoch), checkpoints/{last,best}.ckpt, predictions.parquet (every labelled molecule of the
     fold, by the best checkpoint), model/ (the package). Where checkpoints/last.ckpt is found, training goes on after
-    its last batch. With `world_size` > 1 the function runs in each process that torchrun started, on `num_nodes`
-    machines; only the first one writes; NCCL joins them where training.gpus_per_node is not 0, gloo elsewhere. The
-    number of CPU threads of this process is set to `training.threads`. Trainings of another `repeat` begin with other
-    weights, in another order.
+    its last batch. A network with `pretraining` learns from fields first (decar.training.pretrain: pretraining.csv).
+    With `world_size` > 1 the function runs in each process that torchrun started, on `num_nodes` machines; only the
+    first one writes; NCCL joins them where training.gpus_per_node is not 0, gloo elsewhere. The number of CPU threads
+    of this process is set to `training.threads`. Trainings of another `repeat` begin with other weights, in another
+    order.
     Raises ConfigError for a fold without both classes in training.
     """
     settings = study.training.models[model_name]
+    launched = Launched(world_size, num_nodes, show_progress)
     torch.set_num_threads(study.training.threads)
     initial = load_initial(settings, scheme, fold)
     normalisation = normalisation_of(initial, settings)
     make = partial(_dataset, study, settings, dataset_folder, shards_folder, scheme, fold, normalisation)
     training, validation, everything = make("train", augmented=True), make("validation"), make(None)
-    if not len(validation):
-        raise ConfigError(
-            "the validation subset has no molecule with a label", where=f"{scheme} fold {fold}",
-            seen=f"{len(training)} training conformers", expected="one molecule at least",
-            remedy="add labelled molecules, lower num_folds or raise validation_fraction",
-        )  # fmt: skip
-    classes = validation.rows[label_column(study.training.property)].dropna()
-    if settings.stop_by == "auroc" and classes.nunique() < 2:
-        raise ConfigError(
-            "the validation subset lacks a class, so it has no AUROC", where=f"{scheme} fold {fold}",
-            seen=classes.value_counts().to_dict(), remedy="leave `stop_by: auroc` out, or raise validation_fraction",
-        )  # fmt: skip
+    _check_validation(study, settings, validation, f"{scheme} fold {fold}")
     objectives = make_objectives(study, settings, training.rows)
     seed = derive_seed(study.seed, "train", model_name, scheme, fold, *([repeat] if repeat else []))
     tasks = [objective.task for objective in objectives]
     network, ancestors = _begin(study, settings, everything, tasks, seed, initial, report)
+    if settings.pretraining:
+        data = make(FIELDS_ALONE, augmented=True)
+        ancestors = [
+            pretrain(study, network, model_name, data, validation, seed, output, launched, report, callbacks)
+        ]  # fmt: skip
+    freeze(network, settings.frozen)
     if settings.standardised and initial is None:
         standardise_hidden(network, make("train"))
     module = FoldModule(network, study.training, objectives, seed)
-    log = EpochLog(output / "metrics.csv", study.training, report)
+    log = EpochLog(output / "metrics.csv", study.training, settings.stop_by, report)
     checkpoints = output / "checkpoints"
+    saved = Checkpoints(checkpoints, log, study.training.checkpoint_minutes)
     loaders = partial(
         Loaders, batch_size=study.training.batch_size, stride=network.total_stride, seed=seed,
         num_workers=study.training.num_workers,
     )  # fmt: skip
-    with _quiet():
-        trainer = _trainer(
-            study,
-            world_size,
-            num_nodes,
-            show_progress,
-            [*callbacks, log, Checkpoints(checkpoints, log, study.training.checkpoint_minutes)],
-        )
-        rows = _fit(trainer, module, loaders(training, validation), checkpoints, log, report)
+    with quiet():
+        trainer = make_trainer(study, launched, [*callbacks, log, saved], study.training.max_epochs)
+        _fit(trainer, module, loaders(training, validation), checkpoints / LAST, log)
         module.load_state_dict(read_checkpoint(checkpoints / BEST)["state_dict"])
         module.keeps_activities = True
         trainer.validate(module, datamodule=loaders(None, everything), verbose=False)
@@ -128,7 +113,7 @@ def train(
         if module.tasks[1:]:
             write_table(output / "task_predictions.parquet", _task_predictions(module, everything, job))
         predictions = _predictions(module, everything, job)
-        metadata = _metadata(study, model_name, scheme, fold, everything, rows, module)
+        metadata = _metadata(study, model_name, scheme, fold, everything, log, module)
         metadata |= {"lineage": ancestors, "repeat": repeat}
         domain = domain_of(dataset_folder, everything.rows, activities)
         save_package(output / "model", network, metadata, domain)
@@ -137,19 +122,19 @@ def train(
     trainer.strategy.barrier()
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Hold back what Lightning says of the hardware, of choices that are the caller's, and of its own use of torch."""
-    banner = logging.getLogger("lightning.pytorch")
-    level = banner.level
-    banner.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            for message in (".*does not have many workers", ".*`srun` command is available", ".*LeafSpec"):
-                warnings.filterwarnings("ignore", message=message)
-            yield
-    finally:
-        banner.setLevel(level)
+def _check_validation(study: Study, settings: ModelSettings, validation: VoxelDataset, where: str) -> None:
+    """Raise ConfigError where the validation molecules cannot decide which epoch is kept."""
+    if not len(validation):
+        raise ConfigError(
+            "the validation subset has no molecule with a label", where=where, expected="one molecule at least",
+            remedy="add labelled molecules, lower num_folds or raise validation_fraction",
+        )  # fmt: skip
+    classes = validation.rows[label_column(study.training.property)].dropna()
+    if settings.stop_by == "auroc" and classes.nunique() < 2:
+        raise ConfigError(
+            "the validation subset lacks a class, so it has no AUROC", where=where,
+            seen=classes.value_counts().to_dict(), remedy="leave `stop_by: auroc` out, or raise validation_fraction",
+        )  # fmt: skip
 
 
 def _dataset(
@@ -179,11 +164,9 @@ def _begin(
     network = build_network(own, _spacing(dataset), dataset.num_channels, num_outputs)
     network.initialise(seed)
     if initial is None:
-        freeze(network, settings.frozen)
         return network, []
     test = [str(key) for key, subset in _subsets(dataset).items() if subset == "test"]
     change = "; ".join([take_over(initial, network, tasks, study, test), *level_changes(initial, study)])
-    freeze(network, settings.frozen)
     report(f"begins with {initial.folder}: {change}")
     return network, lineage(initial, change, settings.frozen)
 
@@ -195,70 +178,17 @@ def _spacing(dataset: VoxelDataset) -> float:
     return float(spacings[0])
 
 
-def _trainer(study: Study, world_size: int, num_nodes: int, show_progress: bool, callbacks: list[Callback]) -> Trainer:
-    has_gpu = _wants_gpus(study, world_size // num_nodes)
-    strategy: Strategy
-    if world_size > 1:
-        backend = "nccl" if has_gpu else "gloo"
-        strategy = DDPStrategy(cluster_environment=TorchElasticEnvironment(), process_group_backend=backend)
-    else:
-        # Named, so that Lightning does not take a SLURM job around a single process for a distributed training.
-        strategy = SingleDeviceStrategy(torch.device("cuda:0" if has_gpu else "cpu"))
-    plugins: list[Any] = [AtomicCheckpointIO()]
-    if world_size == 1:
-        plugins.append(LightningEnvironment())
-    return Trainer(
-        accelerator="gpu" if has_gpu else "cpu",
-        strategy=strategy,
-        devices=world_size // num_nodes,
-        num_nodes=num_nodes,
-        plugins=plugins,
-        callbacks=callbacks,
-        precision="bf16-mixed" if study.training.precision == "bfloat16" else "32-true",
-        max_epochs=study.training.max_epochs,
-        logger=False,
-        enable_progress_bar=show_progress,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        deterministic="warn" if has_gpu else None,
-    )
-
-
-def _wants_gpus(study: Study, processes: int) -> bool:
-    """Return whether the study trains on GPUs; a card that was asked for and is not there is an error, not slowness."""
-    wanted = study.training.gpus_per_node > 0
-    found = torch.cuda.device_count() if wanted else 0
-    if wanted and found < processes:
-        raise BackendUnavailableError(
-            "a training process has no GPU", where="training.gpus_per_node", seen=f"{found} that torch can use",
-            expected=f"{processes} on this node",
-            remedy="install a CUDA build of torch (decar doctor shows what it finds) and ask for a partition with GPUs,"
-            " or set gpus_per_node: 0 to train on CPU",
-        )  # fmt: skip
-    return wanted
-
-
-def _fit(
-    trainer: Trainer,
-    module: FoldModule,
-    loaders: Loaders,
-    checkpoints: Path,
-    log: EpochLog,
-    report: Callable[[str], None],
-) -> list[dict[str, float]]:
-    """Train from the last checkpoint, or from the beginning; return the rows of the log."""
-    last = checkpoints / LAST
+def _fit(trainer: Trainer, module: FoldModule, loaders: Loaders, last: Path, log: EpochLog) -> None:
+    """Train from the last checkpoint, or from the beginning; the log then has all rows."""
     if last.exists():
         found = read_checkpoint(last)
-        done, batches = logged_rows(found), batches_done(found)
-        if is_finished(done, module.training_settings, module.network.settings.stop_by):
-            return done
+        log.rows, batches = logged_rows(found), batches_done(found)
+        if log.is_finished:
+            return
         if trainer.is_global_zero:
-            within = f", batch {batches} of epoch {len(done) + 1}" if batches else ""
-            report(f"going on after epoch {len(done)}{within}")
+            within = f", batch {batches} of epoch {len(log.rows) + 1}" if batches else ""
+            log.report(f"going on after epoch {len(log.rows)}{within}")
     trainer.fit(module, datamodule=loaders, ckpt_path=last if last.exists() else None, weights_only=True)
-    return log.rows
 
 
 def _predictions(module: FoldModule, everything: VoxelDataset, job: Mapping[str, Any]) -> pd.DataFrame:
@@ -282,13 +212,13 @@ def _subsets(dataset: VoxelDataset) -> "pd.Series[str]":
 
 
 def _metadata(
-    study: Study, model_name: str, scheme: str, fold: int, everything: VoxelDataset, rows: Sequence[dict[str, float]],
+    study: Study, model_name: str, scheme: str, fold: int, everything: VoxelDataset, log: EpochLog,
     module: FoldModule,
 ) -> dict[str, Any]:  # fmt: skip
     """Return what the package says of the network."""
-    best = rows[best_epoch(rows, module.network.settings.stop_by) - 1]
+    best = log.rows[log.best_epoch - 1]
     subset = _subsets(everything).to_dict()
-    figures = {"best_epoch": best["epoch"], "num_epochs": len(rows), "val_loss": best["val_loss"]}
+    figures = {"best_epoch": best["epoch"], "num_epochs": len(log.rows), "val_loss": best["val_loss"]}
     for name in ("train", "validation", "test"):
         own = [outcome for outcome in module.evaluated if subset[outcome.key] == name]
         figures[f"{name}_auroc"] = auroc(own, module.tasks)

@@ -30,7 +30,7 @@ def begin_with(study: Study, model: str, initial: str) -> Study:
     if model not in study.training.models:
         raise ConfigError("the study has no such model", where="training.models", seen=model,
                           expected=sorted(study.training.models))  # fmt: skip
-    settings = study.training.models[model].model_copy(update={"initial": initial})
+    settings = study.training.models[model].model_copy(update={"initial": initial, "pretraining": None})
     training = study.training.model_copy(update={"models": {**study.training.models, model: settings}})
     return study.model_copy(update={"training": training})
 
@@ -86,12 +86,16 @@ def freeze(network: Network, names: Sequence[str]) -> None:
 def lineage(initial: Package, change: str, frozen: Sequence[str]) -> list[dict[str, Any]]:
     """Return what the package says of the networks before this one, the oldest first."""
     stated = {name: initial.config[name] for name in ("name", "weights_sha256", "dataset_hash", "licence")}
-    held = f"; frozen: {', '.join(frozen)}" if frozen else ""
     return [
         *initial.config["lineage"],
         {**stated, "contributor": initial.config["contributor"], "properties": [task.name for task in initial.tasks],
-         "change": change + held},
+         "change": change + held(frozen)},
     ]  # fmt: skip
+
+
+def held(frozen: Sequence[str]) -> str:
+    """Return how a lineage says which parts stay as they are."""
+    return f"; frozen: {', '.join(frozen)}" if frozen else ""
 
 
 def _check(initial: Package, network: Network, tasks: Sequence[Task], study: Study, test: Sequence[str]) -> None:
