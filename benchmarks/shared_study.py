@@ -1,6 +1,6 @@
 """A study of the wavefunctions of one HDF5 file: table, study file, and the wavefunction records in its store.
 
-    python -m benchmarks.shared_study FILE.h5 FOLDER [--limit 20] [--unchecked] [--multitask]
+    python -m benchmarks.shared_study FILE.h5 FOLDER [--limit 20] [--unchecked] [--multitask] [--unlabelled FILE2.h5]
     snakemake benchmark --profile local --configfile FOLDER/study.yaml
     decar benchmark --study FOLDER/splits.yaml
 
@@ -9,11 +9,14 @@ it, exactly), comes into the study with that geometry as an entry of an SDF tabl
 `decar import-wavefunction` does it, with one Fock build (some seconds each). `--unchecked` leaves the Fock build out:
 electrons and orthonormality are still checked, and the record says so. `--multitask` writes a study of networks that
 learn four computed properties beside the taste: dipole moment, energy of the highest occupied orbital, RDKit's logP and
-polar surface area; it may share the store of the study without it (`store` in its study.yaml). Records that are there
-are kept, so it may be stopped at any time. FOLDER lies wherever you like; a study file that is there is kept.
+polar surface area; it may share the store of the study without it (`store` in its study.yaml). `--unlabelled` names a
+file of the same form whose groups have no `sweet`: its molecules come into the table without a label, as `u-<group>`.
+Records that are there are kept, so it may be stopped at any time. FOLDER lies wherever you like; a study file that is
+there is kept.
 
 Beside study.yaml lie those of FURTHER, of the same records and results: `splits` (random and cluster), `seeds` (three),
-`improved` (what docs/benchmark.md found to help), `spacing_0.4` and `spacing_0.9` [angstrom].
+`improved` (what docs/benchmark.md found to help), `pretrained` (networks with and without pretraining on fields, on the
+unlabelled molecules too where there are any), `spacing_0.4` and `spacing_0.9` [angstrom].
 """
 
 import argparse
@@ -103,6 +106,16 @@ IMPROVED = {"architecture": "steerable", "kernel_size": 5, "standardised": True,
 TRAINED = {"channels": [8, 16]}
 FROZEN = {"channels": [16, 64], "frozen": ["layer1", "layer2"], "augmentation": "none"}
 WHOLE: dict[str, Any] = {"networks": MAIN, "permuted": [], "train_shares": [1.0]}
+# Pairs that differ in pretraining alone.
+PAIRS = {
+    f"{architecture}_{name}_{way}": {
+        "architecture": architecture, **NETWORKS[architecture], **FIELDS[name], "stop_by": "auroc", **beginning,
+    }
+    for architecture, name in (
+        ("steerable", "density"), ("published", "density"), ("published", "density_potential")
+    )
+    for way, beginning in (("from_scratch", {}), ("pretrained", {"pretraining": {}}))
+}  # fmt: skip
 # By section: what a study file of this name says in another way than study.yaml.
 FURTHER: dict[str, dict[str, Any]] = {
     "splits": {"benchmark": {**WHOLE, "splits": {"random": {"scheme": "random"}, "cluster": {"scheme": "cluster"}}}},
@@ -119,6 +132,10 @@ FURTHER: dict[str, dict[str, Any]] = {
             "networks": [f"steerable_{name}_{way}" for way in ("improved", "frozen") for name in FIELDS],
             "ensembles": {f"steerable_{name}_frozen": 3 for name in FIELDS},
         },
+    },
+    "pretrained": {
+        "training": {"models": STUDY["training"]["models"] | PAIRS},
+        "benchmark": {**WHOLE, "baselines": [], "networks": list(PAIRS), "num_seeds": 3},
     },
     **{
         f"spacing_{spacing}": {
@@ -219,21 +236,37 @@ def write_study(folder: Path, example: str, changes: dict[str, Any], name: str =
     return load_study(path)
 
 
-def main(source: Path, folder: Path, limit: int | None, is_checked: bool, is_multitask: bool) -> None:
-    """Write the table and the study file, then import every molecule of the file."""
-    molecules: dict[str, tuple[Wavefunction, str]] = {}
+Molecules = dict[str, tuple[Wavefunction, str, Path]]  # by identifier: with hash and file
+
+
+def read_entries(source: Path, prefix: str, limit: int | None, is_multitask: bool, molecules: Molecules) -> str:
+    """Return the entries of a file's molecules in the table, whose wavefunctions are added to `molecules`."""
     entries = []
     with h5py.File(source) as file:
         for name in sorted(file)[:limit]:
-            found, sha256 = molecules[name] = read_molecule(file[name])
+            found, sha256 = read_molecule(file[name])
+            molecules[prefix + name] = found, sha256, source
             stated = file[name].attrs
-            entry = sdf_entry(name, str(stated["smiles"]), found.atomic_numbers, found.geometry_bohr)
-            labels: dict[str, object] = {"name": stated["name"], "sweet": int(stated["sweet"])}
+            entry = sdf_entry(prefix + name, str(stated["smiles"]), found.atomic_numbers, found.geometry_bohr)
+            labels: dict[str, object] = {"name": stated["name"]}
+            if "sweet" in stated:
+                labels["sweet"] = int(stated["sweet"])
             if is_multitask:
                 labels |= properties_of(found, str(stated["smiles"]))
             tags = "".join(f"> <{tag}>\n{value}\n\n" for tag, value in labels.items())
             entries.append(entry.removesuffix("$$$$\n") + tags + "$$$$\n")
-    write_text(folder / "table.sdf", "".join(entries))
+    return "".join(entries)
+
+
+def main(
+    source: Path, folder: Path, limit: int | None, is_checked: bool, is_multitask: bool, unlabelled: Path | None
+) -> None:
+    """Write the table and the study file, then import every molecule of the files."""
+    molecules: Molecules = {}
+    entries = read_entries(source, "", limit, is_multitask, molecules)
+    if unlabelled:
+        entries += read_entries(unlabelled, "u-", limit, is_multitask, molecules)
+    write_text(folder / "table.sdf", entries)
     study = write_study(folder, next(iter(molecules)), multitask() if is_multitask else {})
     if not is_multitask:
         for name in FURTHER:
@@ -248,11 +281,11 @@ def main(source: Path, folder: Path, limit: int | None, is_checked: bool, is_mul
         recipe = molecule_recipes(study, molecule.key, str(row["geometry"]))["wavefunction"]
         if store.has("wavefunction", molecule.key, recipe):
             continue
-        found, sha256 = molecules[str(row["id"])]
+        found, sha256, file = molecules[str(row["id"])]
         if is_checked:
             given = read_given_geometry(str(block), molecule.smiles)
             numbers, geometries = atomic_numbers_of(given.molecule), given.geometry_bohr[None]
-            record = import_for_study(study, molecule, recipe, numbers, geometries, foreign(found, sha256), source)
+            record = import_for_study(study, molecule, recipe, numbers, geometries, foreign(found, sha256), file)
         else:
             record = unchecked(study, molecule, recipe, found, foreign(found, sha256))
         store.save("wavefunction", record)
@@ -267,5 +300,6 @@ if __name__ == "__main__":
     parser.add_argument("--limit", type=int, help="only so many molecules")
     parser.add_argument("--unchecked", action="store_true", help="leave the Fock build out")
     parser.add_argument("--multitask", action="store_true", help="networks that learn computed properties, too")
+    parser.add_argument("--unlabelled", type=Path, metavar="FILE2.h5", help="molecules without a label, too")
     asked = parser.parse_args()
-    main(asked.file, asked.folder.resolve(), asked.limit, not asked.unchecked, asked.multitask)
+    main(asked.file, asked.folder.resolve(), asked.limit, not asked.unchecked, asked.multitask, asked.unlabelled)

@@ -9,7 +9,15 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from decar.atomic import write_text
-from decar.config import BenchmarkSplit, LabelSettings, ModelSettings, SplitSettings, Study
+from decar.config import (
+    BenchmarkSplit,
+    LabelSettings,
+    ModelSettings,
+    PretrainingSettings,
+    SplitSettings,
+    Study,
+    TaskSettings,
+)
 
 INTRODUCTION = """\
 # Every key of a study file
@@ -40,6 +48,8 @@ def render_readme() -> str:
     parts.append(_table("`molecules.labels.<property>`", LabelSettings))
     parts.append(_table("one entry of `dataset.splits`", SplitSettings))
     parts.append(_table("`training.models.<name>`", ModelSettings))
+    parts.append(_table("`training.models.<name>.tasks.<property>`", TaskSettings))
+    parts.append(_table("`training.models.<name>.pretraining`", PretrainingSettings))
     parts.append(_table("`benchmark.splits.<name>`", BenchmarkSplit))
     return "\n".join(parts)
 
