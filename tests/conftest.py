@@ -12,6 +12,8 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from decar.baselines.chemprop_program import INSTALL as CHEMPROP
+from tests.docs.commands import Line
+from tests.docs.run_by import commands_of
 
 LONG = ["workflow", "slurm", "interruption", "figures"]
 APART = ("test_interruption.py", "test_shared_store.py", "test_given_geometry.py")  # they need no finished study
@@ -40,6 +42,12 @@ def skip_unless(is_required: bool, reason: str) -> NoReturn:
 @pytest.fixture
 def root() -> Path:
     return ROOT
+
+
+@pytest.fixture
+def documented(request: pytest.FixtureRequest) -> list[Line]:
+    """The commands of the documents that this test runs (tests/docs/run_by.py)."""
+    return commands_of(request.node.nodeid.split("[")[0])
 
 
 @pytest.fixture

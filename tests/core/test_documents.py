@@ -1,5 +1,6 @@
 """No command of the documents is unknown to the program that it names, and no piece of a study file to its schema."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from tests.docs.commands import DOCUMENTS, ROOT, commands, problem
+from tests.docs.run_by import NOT_RUN, RUN_BY, bash_lines
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -17,34 +19,34 @@ def test_every_command_would_be_taken(document: Path) -> None:
     assert [f"{line.document}:{line.number}: {wrong}: {line.text}" for line, wrong in found if wrong] == []
 
 
-# Commands of bash blocks are read by their parsers, not run: why, and what runs in their place.
-NOT_RUN = {
-    r"git clone|cd |source |export |apptainer |squeue ": "of other programs",
-    r"make (demo|test|setup)": ".ci/run runs it",
-    r"pytest ": "part of the tests themselves",
-    r"(OMP_NUM_THREADS=1 )?python (-m )?(benchmarks|docs)[./]": "measures or draws for minutes to "
-    "hours; the page has what came out",
-    r"snakemake .*--profile slurm|decar estimate --study config.yaml --cores 64": "of a cluster: tests/slurm has one",
-    r".*examples/paper\.yaml|decar import chemtastesdb|.*FOLDER/study\.yaml": "needs data that are fetched; "
-    "tests/molecules imports a table of that form, tests/workflow runs a small study",
-    r"decar import-wavefunction": "needs a file of another program: tests/quantum/test_import_study.py",
-    r"decar verify --physics": "tests/quantum/test_physics_check.py",
-    r"decar predict": "needs a user's table: tests/predict/test_predict.py",
-    r"(decar|snakemake) benchmark": "trains for minutes: tests/benchmark computes one and calls --tables-only",
-    r"decar config --write config": ".ci/run runs it, in make docs",
-    r"decar (estimate|summary) --study my_study\.yaml|decar doctor": "console blocks run it: docs/own-molecules.md",
-    r"snakemake (-n )?--profile local --configfile my_study\.yaml( \w+| --report .*)?( *#.*)?$":
-    "tests/workflow runs it on a small study",
-}  # fmt: skip
+def test_every_command_is_run_by_a_test_or_excused() -> None:
+    patterns = [*RUN_BY.values(), *NOT_RUN]
+    matches = [(line, [text for text in patterns if re.fullmatch(text, line.command)]) for line in bash_lines()]
+    wrong = [f"{line.document}:{line.number}: {line.text}" for line, found in matches if len(found) != 1]
+    assert wrong == [], "tests/docs/run_by.py says which one test runs a command"
+    assert set(patterns) == {text for _, found in matches for text in found}, "a pattern matches no command any more"
 
 
-def test_a_command_that_is_not_run_has_a_reason() -> None:
-    """A new command is run (a console block), or somebody says here why it is not."""
-    lines = [line for page in DOCUMENTS for line in commands(page) if line.tag == "bash"]
-    unknown = [line for line in lines if not any(re.match(pattern, line.text) for pattern in NOT_RUN)]
-    assert [f"{line.document}:{line.number}: {line.text}" for line in unknown] == []
-    stale = [pattern for pattern in NOT_RUN if not any(re.match(pattern, line.text) for line in lines)]
-    assert stale == []
+def test_what_is_said_to_run_a_command_does() -> None:
+    """The tests are there, those of RUN_BY are given their commands, and .ci/run has each of its own as a line."""
+    for test in RUN_BY:
+        assert "documented" in arguments_of(test), test
+    for pattern, excuse in NOT_RUN.items():
+        for test in excuse.instead:
+            if "::" in test:
+                arguments_of(test)
+                continue
+            lines = (ROOT / test).read_text(encoding="utf-8").splitlines()
+            own = {line.command for line in bash_lines() if re.fullmatch(pattern, line.command)}
+            assert own <= set(lines), test
+
+
+def arguments_of(test: str) -> list[str]:
+    """Return the names of a test's arguments; KeyError where there is no such test."""
+    file, name = test.split("::")
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    return [argument.arg for argument in functions[name].args.args]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,7 @@ def test_a_command_that_is_not_run_has_a_reason() -> None:
         ("decar summary config.yaml", "takes no"),
         ("snakemake --profile local fieldz", "no target"),
         ("snakemake --profil-e local", "no option"),
+        ("snakemake --configfile my_study.yaml fields", "name targets before"),
         ("make dmeo", "no target"),
         ("python benchmarks/nothing.py", "there is no"),
         ("python benchmarks/campaign.py --size 3", "no option"),

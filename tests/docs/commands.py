@@ -1,13 +1,14 @@
 """Every command of the documents: where it stands, and whether the program that it names would take it.
 
-A block that is tagged `console` is a session that tests/workflow/test_documents.py runs; commands of any other block,
-and those in the running text, are read by the parser of their program. Blocks tagged `text` hold output or files.
+A block that is tagged `console` is a session that tests/workflow/test_documents.py runs; which test runs a command of a
+`bash` block stands in tests/docs/run_by.py. Those in the running text are read by the parser of their program, as all
+are. Blocks tagged `text` hold output or files.
 """
 
 import ast
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,11 @@ class Line:
     text: str
 
     @property
+    def command(self) -> str:
+        """Return the line without its comment."""
+        return re.sub(r"\s+#.*$", "", self.text)
+
+    @property
     def words(self) -> list[list[str]]:
         """Return the words of each command on the line, without comments and without variables set before it."""
         lexer = shlex.shlex(re.sub(r"<[^>]*>", "PLACE", self.text), posix=True, punctuation_chars="&|;")
@@ -45,6 +51,12 @@ class Line:
             elif parts[-1] or not re.fullmatch(r"[A-Z_]+=.*", word):
                 parts[-1].append(word)
         return [part for part in parts if part]
+
+    def filled(self, places: Mapping[str, object]) -> list[str]:
+        """Return the words of the one command on the line, those of `places` replaced (by several, where a list is)."""
+        (words,) = self.words
+        found = [places.get(word, word) for word in words]
+        return [str(part) for value in found for part in (value if isinstance(value, list) else [value])]
 
 
 def commands(document: Path) -> Iterator[Line]:
@@ -111,6 +123,10 @@ def _snakemake(arguments: list[str]) -> str | None:
     targets = [*known.targets, *(word for word in unknown if not word.startswith("-"))]
     if unknown and any(word.startswith("-") for word in unknown):
         return f"snakemake has no option {unknown}"
+    # --configfile takes every word that follows it.
+    read = [str(path) for path in known.configfile or [] if path.suffix != ".yaml"]
+    if read:
+        return f"snakemake takes {read} for a study file: name targets before --configfile"
     missing = sorted(set(targets) - rules)
     return f"the workflow has no target {missing}" if missing else None
 

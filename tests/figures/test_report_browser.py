@@ -1,13 +1,17 @@
 """The report in a browser, at the size of a campaign: 3000 molecules, each with its cloud, clicked through."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from matplotlib.image import imread
 
 from decar.figures.report_clouds import BUDGET, _edge, encode
+from tests.docs.commands import ROOT, Line
 from tests.figures.browser import Browser
 from tests.figures.conftest import Drawn
 from tests.figures.study_on_disk import key_of
@@ -185,3 +189,13 @@ def test_the_page_is_no_wider_than_a_phone(large: Path, browser: Browser) -> Non
     assert names[0].startswith("a ring left open")
     browser.choose("#sort", "")
     browser.call("Emulation.clearDeviceMetricsOverride")
+
+
+def test_pictures_of_the_report_are_taken(documented: list[Line], large: Path, tmp_path: Path) -> None:
+    """The commands that made the pictures of docs/report.md, at both widths."""
+    names = {"docs/images/report.png": tmp_path / "wide.png", "docs/images/report_phone.png": tmp_path / "phone.png"}
+    for line in documented:
+        _, *words = line.filled({**names, "results/tastants/report.html": large, "d-glucose": "m0"})
+        subprocess.run([sys.executable, *words], cwd=ROOT, check=True, timeout=120)
+    wide, phone = (imread(path).shape[1] for path in names.values())
+    assert phone <= 390 < wide <= 1120

@@ -19,6 +19,7 @@ from decar.predict.conditions import load_members
 from decar.predict.ensemble import spread
 from decar.predict.run import value_columns
 from decar.predict.table import read_molecules
+from tests.docs.commands import Line
 from tests.predict.conftest import Made
 
 TABLE = """\
@@ -42,9 +43,11 @@ def decar(*arguments: object) -> Result:
     return CliRunner().invoke(app, list(map(str, arguments)))
 
 
-def test_a_strangers_table_becomes_predictions(made: Made, tmp_path: Path) -> None:
-    (tmp_path / "table.csv").write_text(TABLE)
-    command = ("predict", *made.jobs, "table.csv", "-o", "out.csv", "--store", made.study.store)
+def test_a_strangers_table_becomes_predictions(made: Made, tmp_path: Path, documented: list[Line]) -> None:
+    (tmp_path / "molecules.csv").write_text(TABLE)
+    (line,) = documented
+    _, *words = line.filled({"MODEL...": made.jobs, "predictions.csv": "out.csv"})
+    command = (*words, "--store", made.study.store)
     done = decar(*command)
     assert done.exit_code == 0, done.output
     assert "3 of 7 rows predicted" in done.stdout

@@ -82,9 +82,17 @@ def recipes_of(study, table: Path):
     return {**row, "molblock": molblock}, molecule_recipes(study, row["key"], row["geometry"])
 
 
-def test_the_study_uses_what_was_imported_and_computes_nothing(workplace):
+def command_of(documented, folder, **places):
+    """The documents have it with placeholders and for a file of one name; both are this command."""
+    names = dict.fromkeys(("FILE", "a.fchk"), folder / "methanol.fchk")
+    found = {tuple(line.filled({**names, "study.yaml": folder / "study.yaml", **places})) for line in documented}
+    ((_, *words),) = found
+    return words
+
+
+def test_the_study_uses_what_was_imported_and_computes_nothing(workplace, documented):
     folder, study, found = workplace
-    command = ["import-wavefunction", str(folder / "methanol.fchk"), "--study", str(folder / "study.yaml"), "--id", "m"]
+    command = command_of(documented, folder, ID="m", a="m")
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     row, recipes = recipes_of(study, folder / "table.sdf")
@@ -158,11 +166,11 @@ def test_where_it_goes_must_be_said(options):
     assert "--output" in result.output
 
 
-def test_the_geometry_of_a_file_becomes_a_table(workplace):
+def test_the_geometry_of_a_file_becomes_a_table(workplace, documented):
     """From the file alone to a study that uses it; its atoms are in another order than those of the SMILES."""
     folder, study, _ = workplace
     table = folder / "brought.sdf"
-    command = ["import-wavefunction", str(folder / "methanol.fchk"), "--sdf", str(table), "--id", "brought"]
+    command = command_of(documented, folder, **{"table.sdf": table, "ID": "brought", "a": "brought"})
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     text = table.read_text().replace("$$$$", "> <sweet>\n1\n\n$$$$")
@@ -173,9 +181,9 @@ def test_the_geometry_of_a_file_becomes_a_table(workplace):
     assert record.metadata["smiles"] == "CO"
 
 
-def test_a_record_of_its_own(workplace):
+def test_a_record_of_its_own(workplace, documented):
     folder, _, _ = workplace
-    command = ["import-wavefunction", str(folder / "methanol.fchk"), "--output", str(folder)]
+    command = command_of(documented, folder, **{"RECORD": folder, "6-31g*": "6-31g"})  # the basis of this file
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     (path,) = folder.glob("*.h5")

@@ -4,14 +4,14 @@ import os
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import required, skip_unless
-from tests.workflow.conftest import ROOT, STUDY, Workspace, make_workspace
+from tests.workflow.conftest import STUDY, Workspace, make_workspace
 
 from .cluster import Cluster
 
@@ -39,9 +39,13 @@ class Campaign:
 
     def start(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
         """Start `snakemake --profile slurm` and let it run."""
+        return self.typed(["snakemake", "--profile", "slurm", *arguments], environment)
+
+    def typed(self, command: Sequence[str], environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
+        """Start a command of Snakemake as somebody types it here, but for how often the cluster is asked."""
         with (self.folder / "snakemake.out").open("a") as output:
             return subprocess.Popen(
-                ["snakemake", "--profile", "slurm", *QUICK, *arguments], cwd=self.folder, stdout=output, stderr=output,
+                [*command, *QUICK], cwd=self.folder, stdout=output, stderr=output,
                 env={**self.cluster.environment(), **(environment or {})}, text=True,
             )  # fmt: skip
 
@@ -109,9 +113,6 @@ def cluster() -> Iterator[Cluster]:
 
 
 def make_campaign(cluster: Cluster, folder: Path) -> Campaign:
-    workspace = make_workspace(folder)
-    (folder / "workflow").symlink_to(ROOT / "workflow")
-    (folder / "slurm").symlink_to(ROOT / "slurm", target_is_directory=True)
-    campaign = Campaign(cluster, workspace)
+    campaign = Campaign(cluster, make_workspace(folder))
     campaign.configure(workflow={**STUDY["workflow"], "batch_size": 4})
     return campaign

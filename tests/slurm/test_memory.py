@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from decar.planning.plan import load_plan
+from tests.docs.commands import Line
 from tests.workflow.conftest import TABLE
 
 from .cluster import Cluster
@@ -22,12 +23,13 @@ sys.exit(subprocess.call([{decar!r}, *sys.argv[1:]]))
 
 
 def test_job_killed_for_memory_passes_with_more(
-    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, documented: list[Line]
 ) -> None:
     campaign = make_campaign(cluster, tmp_path / "study")
     campaign.workspace.table.write_text("\n".join(TABLE.splitlines()[:5]))
     campaign.configure(workflow={"batch_size": 8})
-    campaign.finish(campaign.start("--dry-run"))
+    (dry_run,) = documented
+    campaign.finish(campaign.typed(dry_run.filled({})))
     monkeypatch.chdir(campaign.folder)
     plan = load_plan(next(Path("results/small/plan").glob("plan-*.json")))
     ((first, minutes),) = {tuple(demand[:2]) for demand in plan.demands.values()}  # of the first attempt

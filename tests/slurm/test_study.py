@@ -10,6 +10,7 @@ from decar.config_file import load_study
 from decar.planning.plan import load_plan, make_plan
 from decar.receipt import read_receipts
 from decar.store import Store
+from tests.docs.commands import Line
 from tests.workflow.conftest import ROOT, STUDY
 
 from .cluster import Cluster
@@ -48,12 +49,16 @@ def campaign(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Camp
 
 @pytest.mark.parametrize("backend", ["pyscf", pytest.param("psi4", marks=pytest.mark.psi4)])
 def test_every_molecule_gets_its_wavefunction_on_several_nodes(
-    campaign: Campaign, backend: str, monkeypatch: pytest.MonkeyPatch
+    campaign: Campaign, backend: str, monkeypatch: pytest.MonkeyPatch, documented: list[Line]
 ) -> None:
     """Nothing but `quantum.backend` tells the engines apart; the second one finds the geometries of the first."""
     campaign.configure(quantum={"backend": backend})
+    start, look = (line.filled({}) for line in documented)
     with Watch(campaign.cluster) as watch:
-        campaign.finish(campaign.start("wavefunctions"))
+        process = campaign.typed(start)
+        client = campaign.cluster.client
+        campaign.cluster.wait_for(lambda: " rule_wavefunction_" in client(*look).stdout, 200, "squeue shows no rule")
+        campaign.finish(process)
     assert watch.most_nodes() >= 2
     # The profile says where to: another partition than the cluster's own choice, nodes with a feature.
     jobs = campaign.cluster.client("scontrol", "show", "job").stdout.split("\n\n")

@@ -1,10 +1,11 @@
 """A small study that is real at every stage: six molecules, STO-3G, a coarse grid."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,8 +82,12 @@ class Workspace:
         return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
     def run(self, *arguments: str, check: bool = True) -> str:
+        return self.typed(self.command(*arguments), check)
+
+    def typed(self, command: Sequence[str], check: bool = True) -> str:
+        """Run a command as somebody types it here; return what it says."""
         done = subprocess.run(
-            self.command(*arguments),
+            command,
             cwd=self.folder,
             env=self.environment(),
             capture_output=True,
@@ -95,17 +100,20 @@ class Workspace:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Return the number of jobs of each rule that a dry run would start."""
-        output = self.run(*arguments, "--dry-run", "--quiet", "rules")
-        counts: dict[str, int] = {}
-        for line in output.splitlines():
-            words = line.split()
-            if len(words) == 2 and words[1].isdigit() and words[0] != "total":
-                counts[words[0]] = int(words[1])
-        return counts
+        return jobs_in(self.run(*arguments, "--dry-run", "--quiet", "rules"))
+
+
+def jobs_in(output: str) -> dict[str, int]:
+    """Return the number of jobs of each rule from what Snakemake says of them."""
+    found = re.findall(r"^(\w+) +(\d+)$", output, flags=re.MULTILINE)
+    return {rule: int(number) for rule, number in found if rule != "total"}
 
 
 def make_workspace(folder: Path) -> Workspace:
+    """Lay a folder out like the repository, for the small study."""
     folder.mkdir(parents=True, exist_ok=True)
+    for name in ("workflow", "local", "slurm"):
+        (folder / name).symlink_to(ROOT / name)
     workspace = Workspace(folder)
     workspace.table.write_text(TABLE)
     workspace.write_study(STUDY)
@@ -132,7 +140,7 @@ def copied(finished: Workspace, tmp_path: Path) -> Callable[[], Workspace]:
 
     def copy() -> Workspace:
         folder = tmp_path / "copied"
-        shutil.copytree(finished.folder, folder, ignore=shutil.ignore_patterns(".snakemake"))
+        shutil.copytree(finished.folder, folder, symlinks=True, ignore=shutil.ignore_patterns(".snakemake"))
         return Workspace(folder)
 
     return copy

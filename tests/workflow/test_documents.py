@@ -1,22 +1,27 @@
-"""The commands of `console` blocks are run, page by page, in a copy of the finished study; so are `python` blocks."""
+"""The commands of `console` blocks are run, page by page, in a copy of the finished study; so are `python` blocks.
+
+tests/docs/run_by.py says which test runs a command of a `bash` block; many are here.
+"""
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
 
+import pandas as pd
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from decar.cli import app
 from decar.figures.catalogue import CATALOGUE
-from tests.docs.commands import DOCUMENTS, ROOT, commands
-from tests.workflow.conftest import Workspace
+from tests.docs.commands import DOCUMENTS, ROOT, Line, commands
+from tests.workflow.conftest import Workspace, jobs_in, make_workspace
 
 CONSOLE = [page for page in DOCUMENTS if any(line.tag == "console" for line in commands(page))]
 PYTHON = [page for page in DOCUMENTS if "```python\n" in page.read_text(encoding="utf-8")]
@@ -39,23 +44,82 @@ def reader(copied: Callable[[], Workspace], monkeypatch: pytest.MonkeyPatch) -> 
 def test_console_blocks_run(page: Path, reader: Workspace) -> None:
     for line in commands(page):
         if line.tag == "console":
-            status, output = run(line.text, reader)
+            # A record has another name in every study.
+            record = min((reader.folder / "results/store/wavefunction").rglob("*.h5"))
+            words = [re.sub(r"results/store/wavefunction/\S+\.h5", str(record), word) for word in line.filled({})]
+            status, output = run(words, reader)
             assert status == 0, f"{line.document}:{line.number}: {line.text}\n{output[-3000:]}"
+            assert words[0] == "decar" or "Nothing to be done" in output
 
 
-def run(text: str, workspace: Workspace) -> tuple[int, str]:
-    """Run a command as it stands, but for the record, which has another name in every study."""
-    record = min((workspace.folder / "results/store/wavefunction").rglob("*.h5"))
-    program, *words = shlex.split(re.sub(r"results/store/wavefunction/\S+\.h5", str(record), text))
+def run(words: Sequence[str], workspace: Workspace) -> tuple[int, str]:
+    """Run a command of decar or Snakemake; return its exit code and what it says."""
+    program, *arguments = words
     if program == "snakemake":
-        words.remove("--profile")
-        words.remove("local")
-        output = workspace.run(*words)
-        assert "Nothing to be done" in output
-        return 0, output
+        return 0, workspace.typed(words)
     assert program == "decar"
-    result = CliRunner().invoke(app, words, env={**os.environ, "COLUMNS": "120"})
+    result = CliRunner().invoke(app, arguments, env={**os.environ, "COLUMNS": "120"})
     return result.exit_code, f"{result.output}\n{result.exception!r}"
+
+
+# What a reader puts in the place of names: here all is of the one finished study.
+PLACES = {"examples/paper.yaml": "my_study.yaml", "PATH": "results/store/wavefunction"}
+
+
+def test_commands_run_on_a_finished_study(documented: list[Line], reader: Workspace) -> None:
+    said = {line.command: run(line.filled(PLACES), reader) for line in documented}
+    assert {command: found for command, found in said.items() if found[0]} == {}
+    assert "orbitals solutions of their level" in said["decar verify --physics PATH"][1]
+    assert "figures and the tables are what" in said["decar figures --study examples/paper.yaml --verify"][1]
+    for name in ("README.md", "schema.json"):  # decar config --write config
+        assert (reader.folder / "config" / name).read_bytes() == (ROOT / "config" / name).read_bytes()
+
+
+def test_benchmark_commands_run(documented: list[Line], reader: Workspace) -> None:
+    """One network first, then all, then the tables alone; for Snakemake nothing is left to be done."""
+    settings = {"splits": {"scaffold": {"scheme": "scaffold", "num_folds": 2}}, "networks": ["decar"],
+                "baselines": ["tuned_lightgbm_atom_counts"]}  # fmt: skip
+    study = yaml.safe_dump({**reader.study(), "benchmark": settings})
+    (reader.folder / "my_study.yaml").write_text(study)
+    whole, *options, snakemake = sorted((line.filled({}) for line in documented), key=lambda words: words[0])
+    only = next(words for words in options if "--only" in words)
+    tables_only = next(words for words in options if "--tables-only" in words)
+    outputs = []
+    for words in (only, whole, tables_only):
+        status, output = run(words, reader)
+        assert status == 0, output[-3000:]
+        (page,) = (reader.folder / "results/small/benchmark").glob("*/benchmark.md")
+        outputs.append({path.name: path.read_bytes() for path in page.parent.glob("*.csv")})
+    first, second, third = outputs
+    assert pd.read_csv(BytesIO(first["benchmark.csv"]))["contender"].tolist() == ["decar"]
+    assert len(pd.read_csv(BytesIO(first["not_run.csv"]))) == 2  # folds of the baseline
+    assert set(pd.read_csv(BytesIO(second["benchmark.csv"]))["contender"]) == {"decar", *settings["baselines"]}
+    assert second == third
+    assert "Nothing to be done" in run(snakemake, reader)[1]
+
+
+def test_the_paper_is_planned_from_a_table_of_the_published_form(
+    documented: list[Line], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fourteen rows in place of 2944: the import, what it would cost, and the jobs by rule."""
+    assert len(documented) == 3
+    workspace = make_workspace(tmp_path / "paper")
+    (workspace.folder / "examples").symlink_to(ROOT / "examples")
+    rows = [[f"{573 + number:04d}", f"tastant {number}", "C" * (number % 7 + 1) + "OSN"[number % 3], number % 2]
+            for number in range(14)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["ID", "Name", "canonical SMILES", "Class taste"])
+    table["Class taste"] = table["Class taste"].map({0: "Bitterness", 1: "Sweetness"})
+    table.assign(**{"Taste": "", "Reference_(cod)/[pp]": "A"}).to_excel(
+        workspace.folder / "ChemTastesDB.xlsx", index=False
+    )
+    monkeypatch.chdir(workspace.folder)
+    for line in documented:
+        status, output = run(line.filled({}), workspace)
+        assert status == 0, f"{line.command}\n{output[-3000:]}"
+    counts = jobs_in(output)
+    assert counts["train"] == 5 * 2 * 5 + 2  # networks, splits and folds; two more seeds of one of them
+    assert counts["benchmark_part"] % (5 * 3) == 0  # folds and shares of each contender
+    assert counts["figure"] == len(CATALOGUE)
 
 
 @pytest.mark.parametrize("page", PYTHON, ids=named)
@@ -66,11 +130,14 @@ def test_python_blocks_run(page: Path) -> None:
 
 
 def test_commands_that_fail_are_seen(reader: Workspace) -> None:
-    assert run("decar show nothing.h5", reader)[0] != 0
+    assert run(["decar", "show", "nothing.h5"], reader)[0] != 0
 
 
-def test_snakemake_reports_every_figure_with_its_caption(finished: Workspace, tmp_path: Path) -> None:
-    finished.run("--report", str(tmp_path / "report.zip"))
+def test_snakemake_reports_every_figure_with_its_caption(
+    documented: list[Line], finished: Workspace, tmp_path: Path
+) -> None:
+    (line,) = documented
+    finished.typed(line.filled({"my_study.yaml": "config.yaml", "report.zip": tmp_path / "report.zip"}))
     with ZipFile(tmp_path / "report.zip") as archive:
         names = {Path(name).name for name in archive.namelist()}
         page = archive.read("report/report.html").decode()

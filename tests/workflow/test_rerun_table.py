@@ -20,7 +20,7 @@ Counts = dict[str, dict[str, dict[str, int]]]
 def forgetful(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A copy of the finished study without Snakemake's memory."""
     folder = tmp_path_factory.mktemp("forgetful") / "study"
-    shutil.copytree(finished.folder, folder, ignore=shutil.ignore_patterns(".snakemake"))
+    shutil.copytree(finished.folder, folder, symlinks=True, ignore=shutil.ignore_patterns(".snakemake"))
     return Workspace(folder)
 
 
