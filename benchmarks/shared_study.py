@@ -15,8 +15,9 @@ Records that are there are kept, so it may be stopped at any time. FOLDER lies w
 there is kept.
 
 Beside study.yaml lie those of FURTHER, of the same records and results: `splits` (random and cluster), `seeds` (three),
-`improved` (what docs/benchmark.md found to help), `pretrained` (networks with and without pretraining on fields, on the
-unlabelled molecules too where there are any), `spacing_0.4` and `spacing_0.9` [angstrom].
+`improved` (what docs/benchmark.md found to help), `rotations` (continuous ones), `fields` (all scalar ones),
+`pretrained` (networks with and without pretraining on fields, on the unlabelled molecules too where there are any),
+`spacing_0.4` and `spacing_0.9` [angstrom].
 """
 
 import argparse
@@ -106,6 +107,12 @@ IMPROVED = {"architecture": "steerable", "kernel_size": 5, "standardised": True,
 TRAINED = {"channels": [8, 16]}
 FROZEN = {"channels": [16, 64], "frozen": ["layer1", "layer2"], "augmentation": "none"}
 WHOLE: dict[str, Any] = {"networks": MAIN, "permuted": [], "train_shares": [1.0]}
+# Every scalar field that occupied orbitals are enough for.
+SCALARS = [
+    "electron_density", "density_gradient_norm", "density_laplacian", "kinetic_energy_density", "electron_localisation",
+    "localised_orbital_locator", "reduced_density_gradient", "highest_occupied_density", "local_ionisation_energy",
+    "promolecular_density", "deformation_density", "electrostatic_potential",
+]  # fmt: skip
 # Pairs that differ in pretraining alone.
 PAIRS = {
     f"{architecture}_{name}_{way}": {
@@ -133,6 +140,17 @@ FURTHER: dict[str, dict[str, Any]] = {
             "ensembles": {f"steerable_{name}_frozen": 3 for name in FIELDS},
         },
     },
+    "rotations": {
+        "training": {
+            "models": STUDY["training"]["models"] | {
+                "published_density_continuous": {
+                    **NETWORKS["published"], **FIELDS["density"], "input": "rendered", "augmentation": "continuous",
+                },
+            },
+        },
+        "benchmark": {**WHOLE, "baselines": [], "networks": ["published_density_continuous"]},
+    },
+    "fields": {"study": "shared_fields", "fields": {"names": SCALARS}, "benchmark": {**WHOLE, "baselines": []}},
     "pretrained": {
         "training": {"models": STUDY["training"]["models"] | PAIRS},
         "benchmark": {**WHOLE, "baselines": [], "networks": list(PAIRS), "num_seeds": 3},
