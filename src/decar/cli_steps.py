@@ -255,13 +255,13 @@ def tables(plan: PlanFile) -> None:
 
 @app.command(rich_help_panel=PANEL)
 def manifest(plan: PlanFile) -> None:
-    """Write figures/manifest.json: the hashes of every figure and table, and of what it was drawn from."""
+    """Write figures/manifest.json: the hashes of figures, tables and report, and of what each was made from."""
     from decar.figures.catalogue import figure_names
     from decar.figures.manifest import write_manifest
     from decar.planning.frozen import load_plan
 
     planned = load_plan(plan)
-    write_manifest(planned, [*figure_names(load_study(Path(planned.study))), "tables"])
+    write_manifest(planned, [*figure_names(load_study(Path(planned.study))), "tables", "report"])
 
 
 @app.command(rich_help_panel=PANEL)

@@ -117,7 +117,7 @@ def summary(study: StudyFile = Path("config.yaml")) -> None:
 def figures(
     study: StudyFile = Path("config.yaml"),
     verify: Annotated[
-        bool, typer.Option("--verify", help="Compare every figure, table and record with figures/manifest.json.")
+        bool, typer.Option("--verify", help="Compare figures, tables, report and records with figures/manifest.json.")
     ] = False,
 ) -> None:
     """List the figures of a study; with --verify, name each file that is missing, changed or stale, and the remedy."""
@@ -136,9 +136,10 @@ def figures(
             table.add_row(name, CATALOGUE[name].title, ", ".join(kinds) or "no")
         console.print(table)
         return
-    problems = check(planned, Store(found.store), [*names, "tables"])
+    problems = check(planned, Store(found.store), [*names, "tables", "report"])
     for problem in problems:
         console.print(f"[red]{problem}[/]", soft_wrap=True)
     if problems:
-        raise DecarError(f"{len(problems)} problems with figures and tables", where=folder)
-    console.print(f"{len(names)} figures and the tables are what {folder / 'manifest.json'} says; so are their sources")
+        raise DecarError(f"{len(problems)} problems with figures, tables and report", where=folder)
+    said = folder / "manifest.json"
+    console.print(f"{len(names)} figures, the tables and the report are what {said} says; so are their sources")

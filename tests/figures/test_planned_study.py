@@ -12,7 +12,8 @@ from decar.errors import ConfigError
 from decar.figures.build import build_figure, build_report, sources_of
 from decar.figures.catalogue import CATALOGUE
 from decar.figures.manifest import check, write_manifest
-from decar.figures.receipts import read_receipt
+from decar.figures.receipts import read_receipt, write_receipt
+from decar.figures.sources import Noted
 from decar.figures.summary import summarise
 from decar.planning.plan import Plan, TrainingJob
 from decar.record import read_record, write_record
@@ -81,6 +82,41 @@ def test_what_is_missing_changed_or_stale_is_named_with_its_remedy(drawn: Drawn,
     for what, remedy in wanted.items():
         (found,) = [problem for problem in problems if what in problem]
         assert remedy in found
+
+
+def test_a_report_that_was_changed_or_shows_an_earlier_figure_is_named(drawn: Drawn, plan: Plan) -> None:
+    names, store, folder = ["roc", "report"], Store(drawn.study.store), Path(plan.folder)
+    build_figure("roc", plan)
+    build_report(plan)
+    write_manifest(plan, names)
+    assert check(plan, store, names) == []
+    receipt = read_receipt("report", plan)
+    # Made from the figure that it shows and from tables, two of which name the records of the clouds in it.
+    tables = [Path(plan.records) / name for name in ("stages.parquet", "quality.parquet")]
+    tables.append(Path(plan.evaluation) / "predictions.parquet")
+    assert {"study.yaml", "figures/roc.svg", *map(str, tables)} <= set(receipt["made_from"])
+
+    page = folder / "report.html"
+    content = bytearray(page.read_bytes())
+    content[len(content) // 2] ^= 1
+    page.write_bytes(content)
+    (problem,) = check(plan, store, names)
+    assert "report.html: changed" in problem
+    build_report(plan)
+    assert check(plan, store, names) == []
+    page.unlink()
+    (problem,) = check(plan, store, names)
+    assert "report.html: missing" in problem
+
+    build_report(plan)
+    svg = folder / "figures" / "roc.svg"
+    svg.write_text(svg.read_text() + "<!-- another version of the program -->")
+    written = [folder / "figures" / f"roc.{suffix}" for suffix in ("svg", "png", "pdf", "csv")]
+    write_receipt("roc", plan, written, Noted())
+    write_manifest(plan, names)
+    (problem,) = check(plan, store, names)
+    assert "report.html: stale" in problem
+    assert "roc.svg has been drawn anew" in problem
 
 
 def test_the_report_shows_figures_that_are_there_and_names_those_that_are_not(plan: Plan) -> None:

@@ -70,7 +70,9 @@ def test_commands_run_on_a_finished_study(documented: list[Line], reader: Worksp
     said = {line.command: run(line.filled(PLACES), reader) for line in documented}
     assert {command: found for command, found in said.items() if found[0]} == {}
     assert "orbitals solutions of their level" in said["decar verify --physics PATH"][1]
-    assert "figures and the tables are what" in said["decar figures --study examples/paper.yaml --verify"][1]
+    assert (
+        "figures, the tables and the report are what" in said["decar figures --study examples/paper.yaml --verify"][1]
+    )
     for name in ("README.md", "schema.json"):  # decar config --write config
         assert (reader.folder / "config" / name).read_bytes() == (ROOT / "config" / name).read_bytes()
 

@@ -89,7 +89,7 @@ def test_figures_and_report_are_self_contained(finished: Workspace, plan) -> Non
         assert (folder / "figures" / f"{name}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
         receipt = json.loads((folder / "figures/receipts" / f"{name}-{plan.figures_hash}.json").read_text())
         assert receipt
-    assert check(plan, Store(finished.folder / "results/store"), [*names, "tables"]) == []
+    assert check(plan, Store(finished.folder / "results/store"), [*names, "tables", "report"]) == []
     page = (folder / "report.html").read_text()
     assert "ethylene glycol" in page
     assert "element without basis" in page

@@ -146,6 +146,25 @@ def test_going_back_to_earlier_settings_redraws_the_figures(copied: Copy) -> Non
     assert num_figures == len(CATALOGUE) - 1  # growth with data is drawn for studies that ask for it
 
 
+def test_a_figure_or_report_that_is_gone_or_of_other_settings_is_made_by_the_target_of_the_figures(
+    copied: Copy,
+) -> None:
+    """So says `decar figures --verify`; a report shows the figures that are there."""
+    workspace = copied()
+    folder = workspace.folder / "results/small"
+    (folder / "report.html").unlink()
+    assert workspace.planned("figures") == {"report": 1, "manifest": 1, "figures": 1}
+    (folder / "figures/roc.svg").unlink()
+    (folder / "tables/performance.tex").unlink()
+    workspace.run("figures")
+    assert (folder / "figures/roc.svg").exists()
+    assert (folder / "report.html").exists()
+    assert workspace.planned() == {}
+    study = workspace.study()
+    workspace.write_study({**study, "figures": {**study["figures"], "positive_colour": "#009E73"}})
+    assert workspace.planned("figures")["figure"] == len(CATALOGUE) - 1
+
+
 def receipts_of_molecules(workspace: Workspace) -> list[str]:
     folder = workspace.folder / "results/small/figures/receipts"
     return [str(path.relative_to(workspace.folder)) for path in folder.glob("molecules-*.json")]

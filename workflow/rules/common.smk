@@ -186,19 +186,32 @@ def benchmark_of_figure(wildcards):
     return f"{BENCHMARK}/benchmark.md" if wildcards.figure == GROWTH else []
 
 
+def receipt(name):
+    return f"{FOLDER}/figures/receipts/{name}-{PLAN.figures_hash}.json"
+
+
 def figure_receipts():
+    return [receipt(name) for name in FIGURES]
+
+
+def table_files():
     return [
-        f"{FOLDER}/figures/receipts/{name}-{PLAN.figures_hash}.json" for name in FIGURES
+        f"{FOLDER}/tables/{name}.{kind}"
+        for name in TABLE_NAMES
+        for kind in ("csv", "tex", "md")
     ]
-
-
-def tables_receipt():
-    return f"{FOLDER}/figures/receipts/tables-{PLAN.figures_hash}.json"
 
 
 def report_files():
-    return [
-        f"{FOLDER}/report.html",
-        f"{FOLDER}/figures/manifest.json",
-        f"{FOLDER}/figures/receipts/report-{PLAN.figures_hash}.json",
+    """Every figure and table, the report and the manifest, each by name: one that is deleted is made again.
+
+    Only the names of the receipts tell of which settings they are.
+    """
+    figures = [
+        f"{FOLDER}/figures/{name}.{kind}"
+        for name in FIGURES
+        for kind in [*PLAN.formats, "csv"]
     ]
+    receipts = [*figure_receipts(), receipt("tables"), receipt("report")]
+    manifest = f"{FOLDER}/figures/manifest.json"
+    return [*figures, *table_files(), f"{FOLDER}/report.html", *receipts, manifest]

@@ -62,12 +62,8 @@ rule tables:
         interpretation=ancient(f"{PLAN.interpretation}/kernel_tests.parquet"),
         attribution=ancient(f"{PLAN.attribution}/kernel_gallery.parquet"),
     output:
-        tables_receipt(),
-        expand(
-            f"{FOLDER}/tables/{{table}}.{{kind}}",
-            table=TABLE_NAMES,
-            kind=["csv", "tex", "md"],
-        ),
+        receipt("tables"),
+        table_files(),
     log:
         f"{FOLDER}/logs/tables.log",
     conda:
@@ -85,7 +81,8 @@ rule tables:
 rule manifest:
     input:
         figure_receipts(),
-        tables_receipt(),
+        receipt("tables"),
+        receipt("report"),
     output:
         f"{FOLDER}/figures/manifest.json",
     log:
@@ -104,9 +101,9 @@ rule manifest:
 
 rule report:
     input:
-        ancient(figure_receipts()),
+        figure_receipts(),
     output:
-        f"{FOLDER}/figures/receipts/report-{PLAN.figures_hash}.json",
+        receipt("report"),
         report(
             f"{FOLDER}/report.html", caption="../report/report.rst", category="Report"
         ),

@@ -1,7 +1,7 @@
-"""`figures/manifest.json`: every figure of a study with its files, tables and records by hash; and whether it holds.
+"""`figures/manifest.json`: figures, tables and report of a study, with what each was made from, by hash; do they hold?
 
-The manifest joins the receipts of all figures. `check` compares it with what lies on disk now: a file that is
-missing, changed or left over from earlier settings is named with its remedy.
+The manifest joins the receipts of all of them. `check` compares it with what lies on disk now: a file that is missing,
+changed or left over from earlier settings is named with its remedy.
 """
 
 import json
@@ -57,7 +57,7 @@ def check(plan: Plan, store: Store, names: list[str]) -> list[str]:
         problems += _wrong_files(name, about["files"], folder)
         sources |= dict.fromkeys(about["made_from"].items(), name)
         records |= dict.fromkeys(tuple(record[part] for part in _RECORD) for record in about["records"])
-    problems += _wrong_sources(sources, folder)
+    problems += _wrong_sources(sources, figures, folder)
     records |= dict.fromkeys(_wavefunctions(Path(plan.records)))
     problems += _wrong_records(list(records), store, Path(plan.records) / "quality.parquet")
     return [*problems, *_leftovers(figures, folder)]
@@ -75,11 +75,16 @@ def _wrong_files(name: str, files: dict[str, str], folder: Path) -> Iterator[str
             yield f"{path}: changed since {name} was drawn; delete it and run: {AGAIN}"
 
 
-def _wrong_sources(sources: dict[tuple[str, str], str], folder: Path) -> Iterator[str]:
-    """Yield the tables that are not as they were when a figure was drawn from them."""
+def _wrong_sources(sources: dict[tuple[str, str], str], figures: dict[str, Any], folder: Path) -> Iterator[str]:
+    """Yield what is not as it was when a figure was drawn from it, or the report made."""
+    made = {file: sha256 for about in figures.values() for file, sha256 in about["files"].items()}
     for (file, sha256), name in sources.items():
         path = folder / file
-        if not path.exists():
+        if file in made:  # a figure in the report; whether it is as it was drawn is said above
+            if made[file] != sha256:
+                (page,) = figures[name]["files"]
+                yield f"{folder / page}: stale, {path} has been drawn anew since; delete it and run: {AGAIN}"
+        elif not path.exists():
             yield f"{path}: missing, {name} was drawn from it; run: snakemake --profile local"
         elif file_hash(path) != sha256:
             yield (

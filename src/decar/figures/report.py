@@ -15,7 +15,7 @@ from decar.figures.catalogue import entry
 from decar.figures.report_clouds import clouds
 from decar.figures.report_data import report_data
 from decar.figures.scene import ELEMENT_COLOUR
-from decar.figures.sources import Sources
+from decar.figures.sources import Sources, note
 from decar.figures.style import PAGE
 
 FULL = 980  # pixels on the page of a figure as wide as a printed page
@@ -67,6 +67,7 @@ def _figure(folder: Path, name: str, dots_per_inch: int) -> dict[str, Any]:
     chosen = [path for path in paths if path.exists() and (path.suffix == ".png" or path.stat().st_size < LARGEST_SVG)]
     uri, width = "", FULL
     if chosen:
+        note(chosen[0])
         content = chosen[0].read_bytes()
         width = round(FULL * min(1.0, _inches(content, dots_per_inch) / PAGE))
         data = base64.b64encode(content).decode("ascii")
