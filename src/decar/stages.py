@@ -25,7 +25,7 @@ STAGE_VERSION = {
     "evaluate": 1,
     "interpret": 2,
     "attribute": 3,
-    "figures": 6,
+    "figures": 7,
 }
 
 # Settings of an engine that decide no number.

@@ -9,10 +9,12 @@ from decar.figures.performance import in_order
 from decar.figures.save import Drawing
 from decar.figures.style import (
     BLACK,
+    BLUE,
     GREY,
     LINE_OF_ROLE,
     MARKER_OF_ROLE,
     PAGE,
+    VERMILLION,
     new_figure,
     panel_letter,
     readable,
@@ -21,7 +23,7 @@ from decar.figures.style import (
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LOWER = 2.4  # inches of the lower row
-ROLE_COLOUR = {"model": "#0072B2", "control": GREY, "baseline": "#D55E00"}
+ROLE_COLOUR = {"model": BLUE, "control": GREY, "baseline": VERMILLION}
 
 
 def draw_benchmark(contenders: pd.DataFrame, calibration: pd.DataFrame) -> Drawing:

@@ -27,7 +27,7 @@ from decar.figures.render import Floats, Mesh, compose, rasterise, shrink, windo
 from decar.figures.save import Drawing
 from decar.figures.scene import enclosed_volume, isosurface, molecule_mesh, turned, viewing_axes
 from decar.figures.sources import Sources, noted_record
-from decar.figures.style import PAGE, SKY, new_figure, panel_letter, shortened
+from decar.figures.style import DIVERGING, PAGE, SKY, new_figure, panel_letter, shortened
 from decar.quantum.wavefunction import Wavefunction
 from decar.units import BOHR_PER_ANGSTROM
 
@@ -35,7 +35,6 @@ PIXELS = 45.0  # pixels per angstrom of an image
 ISOVALUES = (0.2, 0.02)  # beside that of the settings [e/bohr^3]: bonds, and the core of the molecule
 POTENTIAL = "electrostatic_potential"
 SPACING_ANGSTROM, EDGE_ANGSTROM = 0.2, 0.6  # of the grid on which the potential is computed
-COLOURS = "RdBu"  # red is negative, as chemists draw it
 
 
 def potential_on(wavefunction: Wavefunction, points: Floats) -> Floats:
@@ -63,7 +62,7 @@ def draw(cloud: Cloud, skins: dict[float, Mesh], potential: NDArray[np.float64],
     window = window_of(list(seen.values()), MARGIN, PIXELS * OVERSAMPLING)
     atoms = turned(molecule_mesh(cloud.atomic_numbers, cloud.positions, cloud.bonds), rotation, centre)
     limit = float(np.quantile(np.abs(potential), 0.98))
-    colours = mpl.colormaps[COLOURS]((np.clip(potential / limit, -1, 1) + 1) / 2)[:, :3]
+    colours = mpl.colormaps[DIVERGING]((np.clip(potential / limit, -1, 1) + 1) / 2)[:, :3]
     outer = seen[settings.isovalue]
     seen[settings.isovalue] = Mesh(outer.vertices, outer.normals, np.asarray(colours, np.float64), outer.triangles)
     solid, layers = rasterise(atoms, window), {isovalue: rasterise(skin, window) for isovalue, skin in seen.items()}
@@ -78,7 +77,7 @@ def draw(cloud: Cloud, skins: dict[float, Mesh], potential: NDArray[np.float64],
     panel_letter(panels[-1], "abcde"[len(skins)])
     panels[0].set_ylabel("y′ / Å")
     bar = figure.colorbar(
-        ScalarMappable(Normalize(-limit, limit), COLOURS), ax=list(panels), orientation="horizontal", fraction=0.06,
+        ScalarMappable(Normalize(-limit, limit), DIVERGING), ax=list(panels), orientation="horizontal", fraction=0.06,
         aspect=45, pad=0.03, extend="both",
     )  # fmt: skip
     name = shortened(cloud.name, 45)

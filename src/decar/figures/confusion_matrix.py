@@ -8,7 +8,7 @@ from decar.config import FiguresSettings, Study
 from decar.figures.performance import in_order, read_metrics
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, read_columns
-from decar.figures.style import BLACK, PAGE, new_figure, readable
+from decar.figures.style import BLACK, BLUES, PAGE, new_figure, readable
 
 COLUMNS = ["model", "scheme", "label", "predicted", "count"]
 
@@ -48,7 +48,7 @@ def _matrix(axes: Axes, table: pd.DataFrame, settings: FiguresSettings) -> None:
               for t in (1, 0)]  # fmt: skip
     totals = [max(1, sum(row)) for row in counts]
     shares = [[value / total for value in row] for row, total in zip(counts, totals)]
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(shares, cmap=BLUES, vmin=0, vmax=1)
     for i in (0, 1):
         for j in (0, 1):
             axes.text(

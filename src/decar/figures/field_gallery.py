@@ -21,7 +21,7 @@ from decar.figures.render import Floats
 from decar.figures.save import Drawing
 from decar.figures.scene import principal_axes
 from decar.figures.sources import Sources, noted_record
-from decar.figures.style import BLACK, PAGE
+from decar.figures.style import BLACK, DIVERGING, PAGE, SEQUENTIAL
 from decar.quantum.wavefunction import Wavefunction
 from decar.units import ANGSTROM_PER_BOHR
 
@@ -94,7 +94,7 @@ def _panel(figure: Figure, axes: Axes, bar: Axes, field: Field, values: Floats, 
     shown, low, high = scale(field, values)
     extent = (found.x[0], found.x[-1], found.y[0], found.y[-1])
     image = axes.imshow(
-        shown, origin="lower", extent=extent, cmap="RdBu" if low < 0 else "viridis", vmin=low, vmax=high,
+        shown, origin="lower", extent=extent, cmap=DIVERGING if low < 0 else SEQUENTIAL, vmin=low, vmax=high,
         interpolation="bilinear",
     )  # fmt: skip
     if field.channels == 3:

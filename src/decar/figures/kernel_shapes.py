@@ -13,7 +13,7 @@ from decar.figures.style import BLACK, BLUE, GREY, MARKER_OF_ROLE, PAGE, PALE, S
 MOST_KERNELS, MOST_PROFILES = 32, 5
 SHARES = ["share_l0", "share_l1", "share_l2", "share_l3", "share_l4", "share_rest"]
 # From a sphere (dark) to what no low symmetry describes (light), told apart in grey, too.
-SHADES = ("#08306B", "#2171B5", "#6BAED6", "#BDD7E7", "#E8F1FA", "#F4F4F4")
+SHADES = ("#08306B", "#1C64AC", "#4292C6", "#7FB8DA", "#C6D5E3", "#FAFAFA")
 STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 

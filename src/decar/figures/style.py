@@ -1,7 +1,8 @@
 """One style for every figure: column widths of a journal, a font that matplotlib ships, colour-blind safe colours.
 
-Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), told apart with any common colour vision; where
-it matters, marker or line style differ, too, so that a grey print can be read.
+Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/) and greys, any two at least 10 apart (CIEDE2000)
+for every common colour vision; where it matters, marker or line style differ, too, so that a grey print can be read.
+Scales rise or fall in lightness all the way, those of either sign from the middle.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,9 +18,10 @@ MILLIMETRE = 1 / 25.4  # inch
 COLUMN = 85 * MILLIMETRE  # width of a journal column
 PAGE = 175 * MILLIMETRE  # width of two columns
 
-BLACK, GREY, PALE = "#222222", "#767676", "#D9D9D9"
+BLACK, GREY, PALE = "#222222", "#666666", "#D9D9D9"
 ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
 BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+SEQUENTIAL, BLUES, DIVERGING = "viridis", "Blues", "RdBu"  # colour maps; red is negative, as chemists draw it
 SEQUENCE = (GREEN, PURPLE, ORANGE, SKY, BLACK, GREY, YELLOW)
 
 # A model, its control and the baselines stay apart without colour, too.
