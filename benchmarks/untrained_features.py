@@ -67,11 +67,10 @@ class Table(NamedTuple):
 def features_of(network: SteerableNetwork, data: ShardDataset) -> Array:
     """Return what the head reads of each molecule."""
     found: list[torch.Tensor] = []
-    network.hidden.register_forward_pre_hook(lambda _, given: found.append(given[0]))
     with torch.inference_mode():
         for number in range(len(data)):
             batch = collate([data[number]], network.total_stride)
-            network(batch["voxels"], batch["mask"])
+            found.append(network.readout(batch["voxels"], batch["mask"]))
     return torch.cat(found).double().numpy()
 
 

@@ -8,9 +8,10 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -36,6 +37,24 @@ class Fetched(NamedTuple):
 
     draw: Draw
     content: Any
+
+
+class Samples(Protocol):
+    """What a loader asks of a dataset."""
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """Return a row a sample."""
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Return the number of voxels of each sample's stored box."""
+
+    def fetch(self, draw: Draw) -> Fetched:
+        """Read what a sample is made from."""
+
+    def finish(self, fetched: Fetched, device: torch.device | str = "cpu") -> Sample:
+        """Return the sample on the device."""
 
 
 class VoxelDataset(Dataset[Sample], ABC):
@@ -105,7 +124,6 @@ class VoxelDataset(Dataset[Sample], ABC):
     def finish(self, fetched: Fetched, device: torch.device | str = "cpu") -> Sample:
         """Return the sample with its voxels on the device; raises DataFormatError where a voxel is not finite."""
         draw = fetched.draw
-        key, conformer = self.name(draw)
         fields = self.voxels(fetched, device)
         if self.normalisation is not None:
             voxels = self.normalisation.apply(fields)
@@ -113,12 +131,18 @@ class VoxelDataset(Dataset[Sample], ABC):
             voxels = torch.cat([fields[name].float() for name in self.fields])
         # A sum is the cheapest pass that sees every voxel.
         if not math.isfinite(float(voxels.sum())):
+            key, conformer = self.name(draw)
             bad = {name: int((~torch.isfinite(values)).sum()) for name, values in fields.items()}
             raise DataFormatError(
                 "a field has values that are not finite", where=f"{key}/{conformer}",
                 seen=", ".join(f"{name}: {count} voxels" for name, count in bad.items() if count),
                 expected="finite numbers", remedy="decar verify names the damaged files; delete them and run again",
             )  # fmt: skip
+        return self.sample_of(draw, voxels)
+
+    def sample_of(self, draw: Draw, voxels: Tensor) -> Sample:
+        """Return the sample of a draw with these voxels."""
+        key, conformer = self.name(draw)
         return {
             "key": key,
             "conformer": conformer,

@@ -19,6 +19,8 @@ class Network(nn.Module, ABC):
 
     # What is true of the prediction when the molecule is turned, in words, for the model card.
     symmetry = "none built in; rotations are learned from rotated samples"
+    # Names of the parts that `head` uses; `readout` uses the others.
+    head_parts = ("hidden", "output")
 
     def __init__(self, settings: ModelSettings, spacing_bohr: float, num_inputs: int, num_outputs: int) -> None:
         super().__init__()
@@ -61,6 +63,13 @@ class Network(nn.Module, ABC):
         """
 
     @abstractmethod
+    def readout(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x [batch, channel, x, y, z], mask [batch, 1, x, y, z] -> what the head reads of a box, [batch, number]."""
+
+    @abstractmethod
+    def head(self, read: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Return outputs [batch, num_outputs] from a readout; `keep` [batch, hidden] multiplies the hidden layer."""
+
     def forward(self, x: Tensor, mask: Tensor, keep: Tensor | None = None) -> Tensor:
         """x [batch, channel, x, y, z], mask [batch, 1, x, y, z] -> [batch, num_outputs].
 
@@ -68,6 +77,7 @@ class Network(nn.Module, ABC):
         `keep` [batch, hidden] multiplies the hidden layer: dropout, drawn by whoever trains; the network itself has no
         random numbers and is the same in training and in use.
         """
+        return self.head(self.readout(x, mask), keep)
 
     def run(self, layer: nn.Module, *inputs: Tensor) -> Any:
         """Return layer(*inputs); in training with `settings.checkpointing` only the inputs are kept for the gradient.

@@ -138,20 +138,18 @@ class PublishedNetwork(Network):
         """Return the output of the last layer, [batch, kernel, x, y, z], and its mask."""
         return self._upto(x, mask, self.num_layers)
 
-    def forward(self, x: Tensor, mask: Tensor, keep: Tensor | None = None) -> Tensor:
-        """x [batch, channel, x, y, z], mask [batch, 1, x, y, z] -> logits [batch, num_outputs].
-
-        `keep` [batch, hidden] multiplies the hidden layer: dropout, drawn by whoever trains; the network itself has no
-        random numbers and is the same in training and in use.
-        """
+    def readout(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return mean and maximum of each kernel of the last layer over the box, [batch, 2 kernels]."""
         x, mask = self.feature_map(x, mask)
         mean = x.sum(dim=(2, 3, 4)) / mask.sum(dim=(2, 3, 4))
         # Outside the box the norm leaves zeros, which must not win over a negative maximum.
         highest = x.masked_fill(mask == 0, -torch.inf).amax(dim=(2, 3, 4))
-        hidden = torch.relu(self.hidden(torch.cat([mean, highest], dim=1)))
-        if keep is not None:
-            hidden = hidden * keep
-        return cast("Tensor", self.output(hidden))
+        return torch.cat([mean, highest], dim=1)
+
+    def head(self, read: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Return logits [batch, num_outputs]."""
+        hidden = torch.relu(self.hidden(read))
+        return cast("Tensor", self.output(hidden if keep is None else hidden * keep))
 
     def parts(self) -> dict[str, nn.Module]:
         """Return the layers by number, then the head."""

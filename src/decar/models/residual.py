@@ -80,11 +80,15 @@ class ResidualNetwork(Network):
             x, mask = self.run(block, x, mask)
         return torch.relu(self.norm(x, mask)), mask
 
-    def forward(self, x: Tensor, mask: Tensor, keep: Tensor | None = None) -> Tensor:
-        """x [batch, channel, x, y, z], mask [batch, 1, x, y, z] -> logits [batch, num_outputs]."""
+    def readout(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return mean and maximum of each kernel of the last block over the box, [batch, 2 kernels]."""
         x, mask = self.feature_map(x, mask)  # zero outside, which no maximum of a rectifier falls below
         mean = x.sum(dim=(2, 3, 4)) / mask.sum(dim=(2, 3, 4))
-        hidden = torch.relu(self.hidden(torch.cat([mean, x.amax(dim=(2, 3, 4))], dim=1)))
+        return torch.cat([mean, x.amax(dim=(2, 3, 4))], dim=1)
+
+    def head(self, read: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Return logits [batch, num_outputs]."""
+        hidden = torch.relu(self.hidden(read))
         return cast("Tensor", self.output(hidden if keep is None else hidden * keep))
 
     def parts(self) -> dict[str, nn.Module]:

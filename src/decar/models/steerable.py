@@ -258,8 +258,8 @@ class SteerableNetwork(Network):
         *_, (features, mask, _) = self._each_layer(x, mask, self._weight(x, mask))
         return features[:, : self.num_features], mask
 
-    def forward(self, x: Tensor, mask: Tensor, keep: Tensor | None = None) -> Tensor:
-        """x [batch, channel, x, y, z], mask [batch, 1, x, y, z] -> logits [batch, num_outputs]."""
+    def readout(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return <s> and sqrt <s^2> of the layers that are read, and the logarithm of the volume."""
         x = x * mask
         weight = self._weight(x, mask)
         volume = weight.sum(dim=(1, 2, 3, 4)).square() / (weight.square().sum(dim=(1, 2, 3, 4)) + EPSILON)
@@ -270,7 +270,11 @@ class SteerableNetwork(Network):
                 read = lengths(features, cast("SteerableLayer", self.layers[number]).outputs)
                 mean, square = (read * share).sum(dim=(2, 3, 4)), (read.square() * share).sum(dim=(2, 3, 4))
                 seen += [mean, torch.sqrt(square + EPSILON)]
-        hidden = functional.silu(self.hidden(torch.cat([*seen, torch.log(volume)[:, None]], dim=1)))
+        return torch.cat([*seen, torch.log(volume)[:, None]], dim=1)
+
+    def head(self, read: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Return logits [batch, num_outputs]."""
+        hidden = functional.silu(self.hidden(read))
         return cast("Tensor", self.output(hidden if keep is None else hidden * keep))
 
     def _weight(self, x: Tensor, mask: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from decar.dataset.samples import Batch, Draw, collate
-from decar.dataset.voxel_dataset import Fetched, VoxelDataset
+from decar.dataset.voxel_dataset import Fetched, Samples
 from decar.training.batches import EpochBatches
 
 
@@ -42,7 +42,7 @@ class EpochLoader(DataLoader[Any]):
 class Fetching(Dataset[Fetched]):
     """A dataset of which only the first step is taken: what workers do where a GPU does the second one."""
 
-    def __init__(self, dataset: VoxelDataset) -> None:
+    def __init__(self, dataset: Samples) -> None:
         self.dataset = dataset
 
     def __getitem__(self, draw: Draw) -> Fetched:
@@ -54,7 +54,7 @@ class Loaders(LightningDataModule):
     """A new order and new rotations each epoch in training; every sample once, in order and not turned, elsewhere."""
 
     def __init__(
-        self, training: VoxelDataset | None, evaluated: VoxelDataset, batch_size: int, stride: int, seed: int,
+        self, training: Samples | None, evaluated: Samples, batch_size: int, stride: int, seed: int,
         num_workers: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -83,7 +83,7 @@ class Loaders(LightningDataModule):
     def _trainer(self) -> Any:
         return self.trainer
 
-    def _loader(self, dataset: VoxelDataset, epoch: int, seed: int | None) -> EpochLoader:
+    def _loader(self, dataset: Samples, epoch: int, seed: int | None) -> EpochLoader:
         trainer = self._trainer
         batches = EpochBatches(
             dataset.sizes,
@@ -101,7 +101,7 @@ class Loaders(LightningDataModule):
         return reading_loader(dataset, batches, self.num_workers)
 
 
-def reading_loader(dataset: VoxelDataset, batches: EpochBatches, num_workers: int) -> EpochLoader:
+def reading_loader(dataset: Samples, batches: EpochBatches, num_workers: int) -> EpochLoader:
     """Return a loader of what is read for each batch, a list of `Fetched`, in memory that a GPU copies from."""
     return EpochLoader(
         batches, dataset=Fetching(dataset), collate_fn=list, num_workers=num_workers,
@@ -109,6 +109,6 @@ def reading_loader(dataset: VoxelDataset, batches: EpochBatches, num_workers: in
     )  # fmt: skip
 
 
-def finish_batch(dataset: VoxelDataset, fetched: list[Fetched], stride: int, device: torch.device | str) -> Batch:
+def finish_batch(dataset: Samples, fetched: list[Fetched], stride: int, device: torch.device | str) -> Batch:
     """Return the batch, its voxels made on the device."""
     return collate([dataset.finish(one, device) for one in fetched], stride)

@@ -26,14 +26,10 @@ def standardise_hidden(network: Network, training: VoxelDataset) -> None:
     """
     hidden = network.parts()["hidden"]
     given: list[Tensor] = []
-    handle = hidden.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
-    try:
-        with torch.inference_mode():
-            for sample in range(0, len(training), -(-len(training) // MOST) or 1):
-                batch = collate([training[sample]], network.total_stride)
-                network(batch["voxels"], batch["mask"])
-    finally:
-        handle.remove()
+    with torch.inference_mode():
+        for sample in range(0, len(training), -(-len(training) // MOST) or 1):
+            batch = collate([training[sample]], network.total_stride)
+            given.append(network.readout(batch["voxels"], batch["mask"]))
     if len(given) < 2:
         raise ConfigError("one sample has no spread", where="standardised", seen=f"{len(given)} training sample",
                           remedy="leave `standardised` out")  # fmt: skip

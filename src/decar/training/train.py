@@ -36,6 +36,7 @@ from decar.training.callbacks import (
     read_checkpoint,
 )
 from decar.training.domain import domain_of
+from decar.training.fixed_readout import as_trained
 from decar.training.loaders import Loaders
 from decar.training.module import FoldModule
 from decar.training.objectives import make_objectives, properties_of
@@ -93,20 +94,21 @@ def train(
     freeze(network, settings.frozen)
     if settings.standardised and initial is None:
         standardise_hidden(network, make("train"))
-    module = FoldModule(network, study.training, objectives, seed)
+    seen, samples = as_trained(network, study, settings, (training, validation, everything), report)
+    module = FoldModule(seen, study.training, objectives, seed)
     log = EpochLog(output / "metrics.csv", study.training, settings.stop_by, report)
     checkpoints = output / "checkpoints"
     saved = Checkpoints(checkpoints, log, study.training.checkpoint_minutes)
     loaders = partial(
-        Loaders, batch_size=study.training.batch_size, stride=network.total_stride, seed=seed,
+        Loaders, batch_size=study.training.batch_size, stride=seen.total_stride, seed=seed,
         num_workers=study.training.num_workers,
     )  # fmt: skip
     with quiet():
         trainer = make_trainer(study, launched, [*callbacks, log, saved], study.training.max_epochs)
-        _fit(trainer, module, loaders(training, validation), checkpoints / LAST, log)
+        _fit(trainer, module, loaders(*samples[:2]), checkpoints / LAST, log)
         module.load_state_dict(read_checkpoint(checkpoints / BEST)["state_dict"])
         module.keeps_activities = True
-        trainer.validate(module, datamodule=loaders(None, everything), verbose=False)
+        trainer.validate(module, datamodule=loaders(None, samples[2]), verbose=False)
         activities = gathered(module.activities, world_size)
     if trainer.is_global_zero:
         job = {"model": model_name, "scheme": scheme, "fold": fold}
