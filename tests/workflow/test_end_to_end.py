@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from rdkit import Chem
 
 from decar.figures.catalogue import CATALOGUE, GROWTH
 from decar.figures.manifest import check
 from decar.planning.plan import load_plan
+from decar.stages import MOLECULE_STAGES
 from decar.store import Store
 
 from .conftest import Workspace
@@ -79,6 +81,23 @@ def test_attributions_are_of_the_example_first_and_complete(plan) -> None:
     assert (gradients["completeness_error"].abs() < 0.05 * gradients["absolute"]).all()
     gallery = pd.read_parquet(f"{plan.attribution}/kernel_gallery.parquet").groupby(["kernel", "rank"])
     np.testing.assert_allclose(gallery["contribution"].sum(), gallery["correlation"].first(), atol=1e-6)
+
+
+def test_the_campaign_figure_has_what_lies_in_the_store(finished: Workspace, plan) -> None:
+    table = pd.read_csv(finished.folder / "results/small/figures/campaign.csv").set_index("what")
+    stages = table.loc["stage"].set_index("stage")
+    store = Store(finished.folder / "results/store")
+    for stage in MOLECULE_STAGES:
+        files = {place.file for _, place in store.places(stage)}
+        assert stages.loc[stage, "num_records"] == len(files)  # no pack: a file a record
+        size = sum(file.stat().st_size for file in files)
+        assert stages.loc[stage, "megabytes"] == pytest.approx(size / 1e6, rel=1e-5)
+    molecules = pd.read_parquet(plan.index).dropna(subset="key").set_index("key")["smiles"]
+    electrons = table.loc["molecule"].set_index("key")["num_electrons"]
+    assert len(electrons) == 6
+    for key, number in electrons.items():
+        molecule = Chem.AddHs(Chem.MolFromSmiles(molecules[key]))
+        assert number == sum(atom.GetAtomicNum() for atom in molecule.GetAtoms())
 
 
 def test_figures_and_report_are_self_contained(finished: Workspace, plan) -> None:
