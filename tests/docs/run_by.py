@@ -16,7 +16,9 @@ IMPORT, SLURM = "tests/quantum/test_import_study.py", "tests/slurm/test_study.py
 RUN_BY = {  # test: pattern of whole commands
     f"{WORKFLOW}::test_commands_run_on_a_finished_study":
         r"decar (config|doctor|figures|summary|verify).*|decar estimate --study (my_study|config)\.yaml.*",
-    f"{WORKFLOW}::test_benchmark_commands_run": r"(decar|snakemake) benchmark .*my_study\.yaml.*",
+    f"{WORKFLOW}::test_benchmark_commands_run":
+        r"(decar|snakemake) benchmark .*my_study\.yaml.*|python -m benchmarks\.shared_page .*",
+    f"{WORKFLOW}::test_records_of_two_engines_are_compared": r"python benchmarks/cluster_study\.py compare .*",
     f"{WORKFLOW}::test_the_paper_is_planned_from_a_table_of_the_published_form":
         r"decar import chemtastesdb .*|(decar estimate|snakemake -n) .*examples/paper\.yaml.*",
     f"{WORKFLOW}::test_snakemake_reports_every_figure_with_its_caption": r"snakemake .* --report report\.zip",
@@ -44,8 +46,9 @@ class Excuse:
     instead: tuple[str, ...] = ()
 
 
-# What measures or draws for minutes; the tests above run costs_fit.py, shared_study.py and report_picture.py.
-MEASURES = r"(OMP_NUM_THREADS=1 )?python (-m )?(benchmarks|docs)[./](?!costs_fit|shared_study|report_picture).*"
+# Scripts that measure for minutes: all but those above.
+QUICK = r"costs_fit|shared_study|shared_page|cluster_study\.py compare|report_picture"
+MEASURES = rf"(OMP_NUM_THREADS=1 )?python (-m )?(benchmarks|docs)[./](?!{QUICK}).*"
 NOT_RUN = {
     r"(cd \S+ && )?git clone .*|source .*": Excuse("what makes the clone and the shell in which the tests run"),
     r"make (demo|test|setup)": Excuse("makes the environment, runs the tests or takes minutes", (".ci/run",)),
@@ -73,7 +76,7 @@ NOT_RUN = {
         (f"{SCRIPTS}::test_a_file_of_wavefunctions_becomes_a_study",),
     ),
     MEASURES: Excuse(
-        "measures or draws for minutes to hours, and its output is kept; its arguments are read by its own parser",
+        "measures for minutes to hours, and its output is kept; its arguments are read by its own parser",
         (f"{SCRIPTS}::test_scripts_that_measure_for_minutes_take_their_arguments",),
     ),
 }  # fmt: skip

@@ -78,26 +78,58 @@ def test_commands_run_on_a_finished_study(documented: list[Line], reader: Worksp
 
 
 def test_benchmark_commands_run(documented: list[Line], reader: Workspace) -> None:
-    """One network first, then all, then the tables alone; for Snakemake nothing is left to be done."""
+    """One network first, then all, then the tables alone; for Snakemake nothing is left to be done. Then the page."""
     settings = {"splits": {"scaffold": {"scheme": "scaffold", "num_folds": 2}}, "networks": ["decar"],
                 "baselines": ["tuned_lightgbm_atom_counts"]}  # fmt: skip
     study = yaml.safe_dump({**reader.study(), "benchmark": settings})
     (reader.folder / "my_study.yaml").write_text(study)
-    whole, *options, snakemake = sorted((line.filled({}) for line in documented), key=lambda words: words[0])
-    only = next(words for words in options if "--only" in words)
-    tables_only = next(words for words in options if "--tables-only" in words)
+    only, whole, tables_only, snakemake, page = (
+        next(line for line in documented if text in line.command)
+        for text in ("--only", "decar benchmark --study", "--tables-only", "snakemake", "shared_page")
+    )
     outputs = []
-    for words in (only, whole, tables_only):
-        status, output = run(words, reader)
+    for line in (only, whole, tables_only):
+        status, output = run(line.filled({}), reader)
         assert status == 0, output[-3000:]
-        (page,) = (reader.folder / "results/small/benchmark").glob("*/benchmark.md")
-        outputs.append({path.name: path.read_bytes() for path in page.parent.glob("*.csv")})
+        (folder,) = (path.parent for path in (reader.folder / "results/small/benchmark").glob("*/benchmark.md"))
+        outputs.append({path.name: path.read_bytes() for path in folder.glob("*.csv")})
     first, second, third = outputs
     assert pd.read_csv(BytesIO(first["benchmark.csv"]))["contender"].tolist() == ["decar"]
     assert len(pd.read_csv(BytesIO(first["not_run.csv"]))) == 2  # folds of the baseline
     assert set(pd.read_csv(BytesIO(second["benchmark.csv"]))["contender"]) == {"decar", *settings["baselines"]}
     assert second == third
-    assert "Nothing to be done" in run(snakemake, reader)[1]
+    assert "Nothing to be done" in run(snakemake.filled({}), reader)[1]
+    copy, kept = reader.folder / "docs" / "benchmark.md", reader.folder / "kept"
+    (copy.parent / "images").mkdir(parents=True)
+    shutil.copy(ROOT / "docs" / "benchmark.md", copy)
+    places = {"FOLDER/results/shared/benchmark/HASH": folder, "docs/benchmark.md": copy,
+              "benchmarks/shared_benchmark": kept}  # fmt: skip
+    run_script(page.filled(places))
+    assert (kept / "benchmark.csv").read_bytes() == third["benchmark.csv"]
+    auroc = pd.read_csv(kept / "benchmark.csv").set_index("contender")["auroc"]
+    assert f"| `decar` | model | {auroc['decar']:.3f} (" in copy.read_text(encoding="utf-8")
+
+
+def run_script(words: Sequence[str]) -> None:
+    done = subprocess.run([sys.executable, *words[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_records_of_two_engines_are_compared(documented: list[Line], finished: Workspace, tmp_path: Path) -> None:
+    """Here both are one: no difference, and the molecule that failed is named."""
+    for engine in ("pyscf", "psi4"):
+        folder = tmp_path / engine / "results"
+        folder.mkdir(parents=True)
+        for name, place in {"store": "store", "small": "small", "tastants": "small"}.items():
+            (folder / name).symlink_to(finished.folder / "results" / place)
+    (line,) = documented
+    run_script(line.filled({"FOLDER": tmp_path, "docs/slurm": tmp_path / "page"}))
+    table = pd.read_csv(tmp_path / "page" / "records.csv").set_index("name")
+    assert table.pop("status").to_dict() == {
+        **dict.fromkeys(table.index, "ok"), "lead acetate": "failed: pyscf, psi4",
+    }  # fmt: skip
+    assert len(table) == 7
+    assert (table.drop("lead acetate").drop(columns="atoms") == 0).all(axis=None)
 
 
 def test_the_paper_is_planned_from_a_table_of_the_published_form(
