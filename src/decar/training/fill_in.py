@@ -65,7 +65,7 @@ class FillIn(LightningModule):
         total = self._reduced(own.detach())
         self.seen += total
         # A step in which nothing is hidden has no gradient.
-        return own[1] * self.trainer.world_size / (total[0] * (len(own) - 3)).clamp(min=torch.finfo(total.dtype).tiny)
+        return own[1] * self.trainer.world_size / (total[0] * (len(own) - 3)).clamp(min=1e-9)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the validation before."""
