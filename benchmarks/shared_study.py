@@ -15,7 +15,8 @@ Records that are there are kept, so it may be stopped at any time. FOLDER lies w
 there is kept.
 
 Beside study.yaml lie those of FURTHER, of the same records and results: `splits` (random and cluster), `seeds` (three),
-`improved` (what docs/benchmark.md found to help), `rotations` (continuous ones), `fields` (all scalar ones),
+`improved` (what docs/benchmark.md found to help), `heads` (on random kernels, all epochs, and ensembles of them),
+`rotations` (continuous ones), `fields` (all scalar ones),
 `pretrained` (networks with and without pretraining on fields, on the unlabelled molecules too where there are any),
 `spacing_0.4` and `spacing_0.9` [angstrom].
 """
@@ -130,14 +131,21 @@ FURTHER: dict[str, dict[str, Any]] = {
     "improved": {
         "training": {
             "models": STUDY["training"]["models"] | {
-                f"steerable_{name}_{way}": {**IMPROVED, **size, **fields}
-                for way, size in (("improved", TRAINED), ("frozen", FROZEN)) for name, fields in FIELDS.items()
+                f"steerable_{name}_improved": {**IMPROVED, **TRAINED, **fields} for name, fields in FIELDS.items()
             },
         },
+        "benchmark": {**WHOLE, "baselines": [], "networks": [f"steerable_{name}_improved" for name in FIELDS]},
+    },
+    "heads": {
+        "training": {
+            "models": STUDY["training"]["models"] | {
+                f"head_{name}": {**IMPROVED, **FROZEN, **fields} for name, fields in FIELDS.items()
+            },
+            "patience": STUDY["training"]["max_epochs"],
+        },
         "benchmark": {
-            **WHOLE, "baselines": [],
-            "networks": [f"steerable_{name}_{way}" for way in ("improved", "frozen") for name in FIELDS],
-            "ensembles": {f"steerable_{name}_frozen": 3 for name in FIELDS},
+            **WHOLE, "networks": [f"head_{name}" for name in FIELDS],
+            "ensembles": {f"head_{name}": 5 for name in FIELDS},
         },
     },
     "rotations": {
