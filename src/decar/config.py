@@ -220,8 +220,8 @@ class ModelSettings(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="Dropout before the output.")
     standardised: bool = Field(
         False,
-        description="Begin with a hidden layer whose inputs are standardised over the training molecules "
-        "(arXiv 1511.06856); of no use with `initial`.",
+        description="The hidden layer sees inputs of mean 0 and variance 1 over the training molecules, as they are "
+        "before training (those of `initial` stay).",
     )
     stop_by: Literal["loss", "auroc"] = Field(
         "loss",

@@ -1,4 +1,4 @@
-"""A hidden layer that begins with inputs of mean 0 and variance 1 over the training molecules."""
+"""A hidden layer with inputs of mean 0 and variance 1 over the training molecules."""
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ from decar.dataset.statistics import load_normalisation
 from decar.dataset.torch_dataset import ShardDataset
 from decar.errors import ConfigError
 from decar.models.build import build_network
+from decar.models.hidden import StandardisedLinear
 from decar.training.standardise import standardise_hidden
 from tests.dataset.synthetic_study import SPACING, make_dataset, make_study
 
@@ -25,8 +26,10 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> ShardDataset:
 
 @pytest.mark.parametrize("architecture", ["published", "residual", "steerable", "steerable all"])
 def test_inputs_of_the_hidden_layer_are_standardised(training: ShardDataset, architecture: str) -> None:
-    named = dict(zip(("architecture", "readout"), architecture.split()))
-    settings = ModelSettings.model_validate({"channels": [3, 4], "kernel_size": 5, "hidden": 5, **named})
+    named: dict[str, object] = dict(zip(("architecture", "readout"), architecture.split()))
+    settings = ModelSettings.model_validate(
+        {"channels": [3, 4], "kernel_size": 5, "hidden": 5, "standardised": True, **named}
+    )
     network = build_network(settings, SPACING, 1)
     network.initialise(3)
     hidden = network.parts()["hidden"]
@@ -49,8 +52,25 @@ def test_inputs_of_the_hidden_layer_are_standardised(training: ShardDataset, arc
     torch.testing.assert_close(z, standard @ weight.double().T, atol=2e-3, rtol=1e-3)
 
 
+def test_a_step_of_the_optimiser_is_that_on_standard_inputs() -> None:
+    generator = torch.Generator().manual_seed(4)
+    mean, deviation = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([0.003, 0.01, 0.2])
+    z = torch.randn(16, 3, generator=generator)
+    layer, plain = StandardisedLinear(3, 2), torch.nn.Linear(3, 2)
+    layer.standardise(mean, deviation)
+    layer.load_state_dict(plain.state_dict(), strict=False)
+    for one, given in ((layer, mean + deviation * z), (plain, z)):
+        optimiser = torch.optim.AdamW(one.parameters(), lr=0.1)
+        for _ in range(3):
+            optimiser.zero_grad()
+            one(given).square().mean().backward()
+            optimiser.step()
+    torch.testing.assert_close(layer.weight, plain.weight, atol=1e-3, rtol=1e-3)
+    assert {name for name, _ in layer.named_parameters()} == {"weight", "bias"}
+
+
 def test_one_sample_has_no_spread(training: ShardDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = build_network(ModelSettings(channels=(2, 2), kernel_size=3), SPACING, 1)
+    network = build_network(ModelSettings(channels=(2, 2), kernel_size=3, standardised=True), SPACING, 1)
     monkeypatch.setattr(ShardDataset, "__len__", lambda _: 1)
     with pytest.raises(ConfigError, match="1 training sample"):
         standardise_hidden(network, training)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from decar.config import ModelSettings
+from decar.models.hidden import hidden_layer
 from decar.models.network import Network, count_parameters, describe_part
 
 EPSILON = 1e-5  # added to the variance of the norm
@@ -82,7 +83,7 @@ class PublishedNetwork(Network):
             ConvolutionLayer(inputs, outputs, settings.kernel_size, settings.pooling)
             for inputs, outputs in pairwise(widths)
         )
-        self.hidden = nn.Linear(2 * settings.channels[-1], settings.hidden)
+        self.hidden = hidden_layer(2 * settings.channels[-1], settings)
         self.output = nn.Linear(settings.hidden, num_outputs)
         # The voxels of one site lie together: twice as fast on CPU, and what tensor cores want.
         self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from decar.config import ModelSettings
+from decar.models.hidden import hidden_layer
 from decar.models.network import Network, count_parameters, describe_part
 from decar.models.published import MaskedNorm
 
@@ -58,7 +59,7 @@ class ResidualNetwork(Network):
             ResidualBlock(inputs, outputs, kernel_size, settings.pooling) for inputs, outputs in pairwise(widths)
         )
         self.norm = MaskedNorm(widths[-1])
-        self.hidden = nn.Linear(2 * widths[-1], settings.hidden)
+        self.hidden = hidden_layer(2 * widths[-1], settings)
         self.output = nn.Linear(settings.hidden, num_outputs)
         self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 

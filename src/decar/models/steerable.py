@@ -46,6 +46,7 @@ from torch.nn import functional
 
 from decar.config import ModelSettings
 from decar.errors import ConfigError
+from decar.models.hidden import hidden_layer
 from decar.models.network import Network, count_parameters, describe_part
 
 FIRST_WIDTH = 1.5  # s of the first layer, in voxels
@@ -225,7 +226,7 @@ class SteerableNetwork(Network):
         # The layers that the head reads.
         self.read = range(0 if settings.readout == "all" else len(stack) - 2, len(stack) - 1)
         num_read = sum(sum(stack[number + 1].values()) for number in self.read)
-        self.hidden = nn.Linear(2 * num_read + 1, settings.hidden)
+        self.hidden = hidden_layer(2 * num_read + 1, settings)
         self.output = nn.Linear(settings.hidden, num_outputs)
         self.register_buffer("before_step", gaussian_filter(8, 1.6), persistent=False)
         self.register_buffer("of_weight", gaussian_filter(9, 1.5), persistent=False)

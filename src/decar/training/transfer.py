@@ -22,7 +22,17 @@ from decar.models.place import initial_folder
 from decar.models.task import Task, slices
 
 # The settings of a model that its weights depend on, fields and properties apart.
-SIZES = ("architecture", "channels", "kernel_size", "pooling", "hidden", "max_degree", "chiral", "readout")
+SIZES = (
+    "architecture",
+    "channels",
+    "kernel_size",
+    "pooling",
+    "hidden",
+    "max_degree",
+    "chiral",
+    "readout",
+    "standardised",
+)
 
 
 def begin_with(study: Study, model: str, initial: str) -> Study:
