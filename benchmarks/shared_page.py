@@ -1,11 +1,11 @@
 """Write the tables of docs/benchmark.md from what `decar benchmark` wrote, and keep what they were made from.
 
     python -m benchmarks.shared_page RESULTS docs/benchmark.md benchmarks/shared_benchmark
-        [--multitask RESULTS] [--splits RESULTS] [--seeds RESULTS]
+        [--multitask RESULTS] [--splits RESULTS] [--seeds RESULTS] [--heads RESULTS] [--pretrained RESULTS]
 
 RESULTS is the folder of benchmark.csv and pairs.csv (results/<study>/benchmark/<hash>); its tables are copied to the
 third folder, and the figure beside the page's pictures. Networks that learned other properties, too, come from a
-benchmark of their own on the same folds, as do other splits and seeds.
+benchmark of their own on the same folds, as do other splits and seeds, heads on random kernels, and pretrained ones.
 """
 
 import argparse
@@ -24,8 +24,6 @@ COMPARED = (
     ("", "residual_density_potential", "residual_density"),
     ("", "steerable_density_potential", "steerable_density"),
     ("invariance", "steerable_density", "published_density"),
-    ("a standardised beginning", "steerable_density_standardised", "steerable_density"),
-    ("", "steerable_density_potential_standardised", "steerable_density_potential"),
     ("no rotations against 6", "published_density_no_rotations", "published_density"),
     ("24 rotations against 6", "published_density_24_rotations", "published_density"),
     ("fingerprints against density", "tuned_random_forest", "steerable_density"),
@@ -33,6 +31,15 @@ COMPARED = (
     ("descriptors against density", "tuned_lssvm_descriptors", "steerable_density"),
     ("D-MPNN against density", "chemprop", "steerable_density"),
     ("atom counts against density", "tuned_lightgbm_atom_counts", "steerable_density"),
+    ("density against shape", "head_density_ensemble", "head_promolecular_ensemble"),
+    ("the potential, too", "head_density_potential_ensemble", "head_density_ensemble"),
+    ("an ensemble", "head_density_ensemble", "head_density"),
+    ("", "head_density_potential_ensemble", "head_density_potential"),
+    ("", "head_promolecular_ensemble", "head_promolecular"),
+    ("fingerprints against density", "tuned_random_forest", "head_density_ensemble"),
+    ("descriptors against density", "tuned_lssvm_descriptors", "head_density_ensemble"),
+    ("pretrained kernels", "head_density_pretrained", "head_density"),
+    ("", "published_density_pretrained", "published_density_from_scratch"),
 )
 
 
@@ -106,7 +113,7 @@ def insert(page: Path, mark: str, text: str) -> None:
 
 
 def main(
-    results: Path, page: Path, kept: Path, multitask: Path | None, splits: Path | None, seeds: Path | None
+    results: Path, page: Path, kept: Path, splits: Path | None, seeds: Path | None, **further: Path | None
 ) -> None:
     kept.mkdir(parents=True, exist_ok=True)
     for name in ("benchmark", "pairs", "folds"):
@@ -116,9 +123,11 @@ def main(
     insert(page, "contenders", contenders(table))
     insert(page, "pairs", pairs(compared))
     insert(page, "growth", growth(table))
-    if multitask is not None:
-        shutil.copyfile(multitask / "benchmark.csv", kept / "multitask.csv")
-        insert(page, "multitask", contenders(pd.read_csv(multitask / "benchmark.csv")))
+    for name, folder in further.items():
+        if folder is not None:
+            shutil.copyfile(folder / "benchmark.csv", kept / f"{name}.csv")
+            insert(page, name, contenders(pd.read_csv(folder / "benchmark.csv")))
+            insert(page, f"{name}_pairs", pairs(pd.read_csv(folder / "pairs.csv")))
     if splits is not None:
         shutil.copyfile(splits / "benchmark.csv", kept / "splits.csv")
         other = {str(name): part for name, part in pd.read_csv(splits / "benchmark.csv").groupby("split")}
@@ -132,6 +141,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for place in ("results", "page", "kept"):
         parser.add_argument(place, type=Path)
-    for option in ("--multitask", "--splits", "--seeds"):
+    for option in ("--multitask", "--splits", "--seeds", "--heads", "--pretrained"):
         parser.add_argument(option, type=Path)
     main(**vars(parser.parse_args()))

@@ -68,12 +68,6 @@ FIELDS = {
 ABLATIONS: dict[str, dict[str, Any]] = {
     "published_density_no_rotations": {**NETWORKS["published"], **FIELDS["density"], "augmentation": "none"},
     "published_density_24_rotations": {**NETWORKS["published"], **FIELDS["density"], "augmentation": "rotations_24"},
-    **{
-        f"steerable_{name}_standardised": {
-            "architecture": "steerable", **NETWORKS["steerable"], **FIELDS[name], "standardised": True,
-        }
-        for name in ("density", "density_potential")
-    },
 }  # fmt: skip
 PROPERTIES = {"dipole": "debye", "highest_occupied": "hartree", "logp": "1", "polar_area": "angstrom^2"}
 STUDY: dict[str, Any] = {

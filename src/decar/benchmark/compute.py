@@ -1,5 +1,6 @@
 """Parts computed: a network is trained, a baseline is fitted, and what it says of each molecule is kept."""
 
+import gc
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -79,6 +80,8 @@ def _network(
             job = part.folder / f"training{member}"
         if not (job / "predictions.parquet").exists():
             train(seeded, folder, shards_folder, part.contender, scheme, part.fold, job, report)
+            # A trainer is a cycle of references; left to Python's own time, hundreds of them filled gigabytes.
+            gc.collect()
         members.append(read_table(job / "predictions.parquet").set_index("key"))
     probability = pd.concat([one["probability"] for one in members], axis=1).mean(axis=1)
     return members[0].assign(probability=probability).reset_index()

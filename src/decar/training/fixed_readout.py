@@ -47,12 +47,12 @@ def has_fixed_readout(network: Network, training: TrainingSettings, settings: Mo
 
 def readouts(network: Network, data: VoxelDataset) -> dict[Name, Tensor]:
     """Return what the head reads of each sample, [number], by key and conformer."""
-    found = {}
+    found = torch.empty(len(data), network.parts()["hidden"].get_parameter("weight").shape[1])
     with torch.no_grad():
         for number in range(len(data)):
             batch = collate([data[number]], network.total_stride)
-            found[data.name(Draw(number))] = network.readout(batch["voxels"], batch["mask"])[0]
-    return found
+            found[number] = network.readout(batch["voxels"], batch["mask"])[0]
+    return {data.name(Draw(number)): row for number, row in enumerate(found)}
 
 
 class ReadSamples(Dataset[Sample]):
