@@ -25,7 +25,7 @@ STAGE_VERSION = {
     "evaluate": 1,
     "interpret": 2,
     "attribute": 3,
-    "figures": 7,
+    "figures": 8,
 }
 
 # Settings of an engine that decide no number.

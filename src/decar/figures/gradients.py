@@ -5,12 +5,14 @@ validation loss less the training loss at the last epoch, which is where overfit
 """
 
 from collections.abc import Iterable
+from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from decar.config import Study
 from decar.figures.learning_curves import TRAIN, VALIDATION, job_of
@@ -72,23 +74,26 @@ def draw(norms: pd.DataFrame, gaps: pd.DataFrame) -> Figure:
     grid = figure.add_gridspec(rows + 1, PER_ROW)
     layers = list(dict.fromkeys(norms["layer"]))
     low, high = norms.loc[norms["gradient_norm"] > 0, "gradient_norm"].agg(["min", "max"])
+    handles: dict[str, Line2D] = {}
     for place, ((model, scheme), curves) in enumerate(panels):
         axes = figure.add_subplot(grid[divmod(place, PER_ROW)])
         _norms(axes, curves, layers)
         axes.set_title(f"{readable(str(model))}, {scheme}", fontsize=7)
         axes.set_ylim(low / 1.5, high * 1.5)
         panel_letter(axes, LETTERS[place])
-        if place == 0:
-            figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=len(layers))
+        handles |= {str(line.get_label()): line for line in axes.lines}
+    figure.legend(handles.values(), handles, loc="outside upper center", ncols=min(len(handles), 8))
     _gaps(last := figure.add_subplot(grid[rows, : PER_ROW - 1]), gaps)
     panel_letter(last, LETTERS[len(panels)])
     return figure
 
 
 def _norms(axes: Axes, curves: pd.DataFrame, layers: list[str]) -> None:
-    for layer, colour, line in zip(layers, (BLACK, *SEQUENCE), STYLES):
+    # Seven colours and six styles: no two parts of a study look alike.
+    for layer, colour, line in zip(layers, cycle(SEQUENCE), cycle(STYLES)):
         mean = curves[curves["layer"] == layer].groupby("epoch")["gradient_norm"].mean()
-        axes.plot(mean.index, mean, color=colour, linestyle=line, linewidth=0.9, label=layer)
+        if len(mean):
+            axes.plot(mean.index, mean, color=colour, linestyle=line, linewidth=0.9, label=layer)
     axes.set_yscale("log")
     axes.set_xlabel("epoch")
     axes.set_ylabel("gradient norm / nat")
