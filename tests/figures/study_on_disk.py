@@ -246,13 +246,14 @@ def _write_records(sources: Sources, store: Store, index: pd.DataFrame, generato
 
 
 def _write_logs(sources: Sources, generator: np.random.Generator) -> None:
+    norms = np.random.default_rng(11)
     for folder in sources.models:
         epoch = np.arange(28)
         train = 0.7 * np.exp(-epoch / generator.uniform(8, 14)) + generator.normal(0, 0.015, len(epoch))
         validation = 0.45 + 0.27 * np.exp(-epoch / 6) + 0.009 * epoch + generator.normal(0, 0.025, len(epoch))
         log = pd.DataFrame({"epoch": epoch, "train_loss": train.clip(0.01), "val_loss": validation})
         for place, part in enumerate(("layer1", "layer2", "layer3", "hidden", "output")):
-            log[f"gradient_norm_{part}"] = 0.1 * 2.0**place * np.exp(generator.normal(0, 0.3, len(epoch)))
+            log[f"gradient_norm_{part}"] = 0.1 * 2.0**place * np.exp(norms.normal(0, 0.3, len(epoch)))
         log.to_csv(folder / "metrics.csv", index=False)
 
 
