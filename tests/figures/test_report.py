@@ -59,7 +59,7 @@ def test_page_refers_to_nothing_outside_itself(drawn: Drawn) -> None:
     assert page.references
     for reference in page.references:
         assert reference.startswith("data:") or reference.removeprefix("#") in page.identifiers
-    assert drawn.page.stat().st_size < 5_500_000  # of 23 figures and 18 rows
+    assert drawn.page.stat().st_size < 5_500_000  # of 23 figures
 
 
 def test_page_holds_every_molecule_figure_and_failure(drawn: Drawn) -> None:
