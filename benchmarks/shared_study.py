@@ -157,6 +157,16 @@ FURTHER: dict[str, dict[str, Any]] = {
         "training": {"models": STUDY["training"]["models"] | PAIRS},
         "benchmark": {**WHOLE, "baselines": [], "networks": list(PAIRS), "num_seeds": 3},
     },
+    "pretrained_heads": {
+        "training": {
+            "models": STUDY["training"]["models"] | {
+                name: {**IMPROVED, **FROZEN, **FIELDS["density"], **beginning}
+                for name, beginning in (("head_density", {}), ("head_density_pretrained", {"pretraining": {"epochs": 10}}))
+            },
+            "patience": STUDY["training"]["max_epochs"],
+        },
+        "benchmark": {**WHOLE, "baselines": [], "networks": ["head_density", "head_density_pretrained"]},
+    },
     **{
         f"spacing_{spacing}": {
             "study": f"shared_{spacing}".replace(".", "_"), "fields": {"spacing_angstrom": spacing},
