@@ -161,7 +161,9 @@ FURTHER: dict[str, dict[str, Any]] = {
         "training": {
             "models": STUDY["training"]["models"] | {
                 name: {**IMPROVED, **FROZEN, **FIELDS["density"], **beginning}
-                for name, beginning in (("head_density", {}), ("head_density_pretrained", {"pretraining": {"epochs": 10}}))
+                for name, beginning in (
+                    ("head_density", {}), ("head_density_pretrained", {"pretraining": {"epochs": 10}})
+                )
             },
             "patience": STUDY["training"]["max_epochs"],
         },
