@@ -27,7 +27,7 @@ from decar.batch import Molecule
 from decar.benchmark.split_dataset import split_dataset
 from decar.config import ModelSettings, Study
 from decar.config_file import load_study
-from decar.dataset.samples import Sample, collate
+from decar.dataset.samples import Sample
 from decar.dataset.statistics import load_normalisation
 from decar.errors import ChemistryError
 from decar.evaluate.paired import corrected_interval
@@ -40,6 +40,7 @@ from decar.provenance import provenance
 from decar.quantum.frame import principal_axes
 from decar.receipt import read_table
 from decar.threads import limit_threads
+from decar.training.fixed_readout import readout_of
 
 FIELD, MOST, NUMBERS = "promolecular_density", 8, (1, 2, 4, 8)
 
@@ -80,10 +81,7 @@ def features_of(study: Study, spacing_bohr: float, samples: list[Sample]) -> lis
     for member in range(MEMBERS):
         network = build_network(settings, spacing_bohr, 1, 1).eval()
         network.initialise(study.seed + member)
-        with torch.inference_mode():
-            batches = (collate([sample], network.total_stride) for sample in samples)
-            read = [network.readout(batch["voxels"], batch["mask"]) for batch in batches]
-        found.append(torch.cat(read).double().numpy())
+        found.append(torch.stack([readout_of(network, sample) for sample in samples]).double().numpy())
     return found
 
 

@@ -32,7 +32,6 @@ from decar.atomic import write_text
 from decar.benchmark.split_dataset import split_dataset
 from decar.config import ModelSettings, Study
 from decar.config_file import load_study
-from decar.dataset.samples import collate
 from decar.dataset.statistics import load_normalisation
 from decar.dataset.torch_dataset import ShardDataset
 from decar.models.build import build_network
@@ -43,6 +42,7 @@ from decar.provenance import provenance
 from decar.receipt import read_table
 from decar.threads import limit_threads
 from decar.training.batches import epoch_batches
+from decar.training.fixed_readout import readout_of
 from decar.training.module import learning_rate_at
 from decar.training.objectives import Objective
 
@@ -66,12 +66,8 @@ class Table(NamedTuple):
 
 def features_of(network: SteerableNetwork, data: ShardDataset) -> Array:
     """Return what the head reads of each molecule."""
-    found: list[torch.Tensor] = []
-    with torch.inference_mode():
-        for number in range(len(data)):
-            batch = collate([data[number]], network.total_stride)
-            found.append(network.readout(batch["voxels"], batch["mask"]))
-    return torch.cat(found).double().numpy()
+    found = [readout_of(network, data[number]) for number in range(len(data))]
+    return torch.stack(found).double().numpy()
 
 
 def models() -> Iterator[tuple[str, ClassifierMixin]]:

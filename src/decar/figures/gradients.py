@@ -18,11 +18,10 @@ from decar.config import Study
 from decar.figures.learning_curves import TRAIN, VALIDATION, job_of
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, read_columns
-from decar.figures.style import BLACK, LINE_OF_ROLE, PAGE, SEQUENCE, colours, new_figure, panel_letter, readable
+from decar.figures.style import BLACK, LINE_OF_ROLE, LINES, PAGE, SEQUENCE, colours, new_figure, panel_letter, readable
 
 PREFIX = "gradient_norm_"
 ROTATIONS = {"none": "1", "rotations_6": "6", "rotations_24": "24", "continuous": "any"}
-STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 MOST_PANELS, PER_ROW = 18, 3
 
@@ -90,7 +89,7 @@ def draw(norms: pd.DataFrame, gaps: pd.DataFrame) -> Figure:
 
 def _norms(axes: Axes, curves: pd.DataFrame, layers: list[str]) -> None:
     # Seven colours and six styles: no two parts of a study look alike.
-    for layer, colour, line in zip(layers, cycle(SEQUENCE), cycle(STYLES)):
+    for layer, colour, line in zip(layers, cycle(SEQUENCE), cycle(LINES)):
         mean = curves[curves["layer"] == layer].groupby("epoch")["gradient_norm"].mean()
         if len(mean):
             axes.plot(mean.index, mean, color=colour, linestyle=line, linewidth=0.9, label=layer)

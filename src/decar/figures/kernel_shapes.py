@@ -8,13 +8,12 @@ from matplotlib.figure import Figure
 from decar.config import Study
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, read_columns
-from decar.figures.style import BLACK, BLUE, GREY, MARKER_OF_ROLE, PAGE, PALE, SEQUENCE, new_figure, panel_letter
+from decar.figures.style import BLACK, BLUE, GREY, LINES, MARKER_OF_ROLE, PAGE, PALE, SEQUENCE, new_figure, panel_letter
 
 MOST_KERNELS, MOST_PROFILES = 32, 5
 SHARES = ["share_l0", "share_l1", "share_l2", "share_l3", "share_l4", "share_rest"]
 # From a sphere (dark) to what no low symmetry describes (light), told apart in grey, too.
 SHADES = ("#08306B", "#1C64AC", "#4292C6", "#7FB8DA", "#C6D5E3", "#FAFAFA")
-STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 
 def tabulate(sources: Sources) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -51,7 +50,7 @@ def draw(profiles: pd.DataFrame, shapes: pd.DataFrame) -> Figure:
 def _profiles(axes: Axes, profiles: pd.DataFrame, kernels: list[int], shapes: pd.DataFrame) -> None:
     axes.axhline(0, color=BLACK, linewidth=0.6)
     effects = shapes[shapes["network"] == "trained"].set_index("kernel")["effect_size"]
-    for kernel, colour, line in zip(kernels, (BLACK, *SEQUENCE), STYLES):
+    for kernel, colour, line in zip(kernels, (BLACK, *SEQUENCE), LINES):
         part = profiles[(profiles["network"] == "trained") & (profiles["kernel"] == kernel)]
         label = f"kernel {kernel} (δ = {effects[kernel]:+.2f})".replace("-", "−")
         axes.plot(part["radius_angstrom"], part["mean"], color=colour, linestyle=line, label=label)

@@ -24,6 +24,9 @@ BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 SEQUENTIAL, BLUES, DIVERGING = "viridis", "Blues", "RdBu"  # colour maps; red is negative, as chemists draw it
 SEQUENCE = (GREEN, PURPLE, ORANGE, SKY, BLACK, GREY, YELLOW)
 
+# Beside the colours of a sequence.
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+
 # A model, its control and the baselines stay apart without colour, too.
 ROLES = ("model", "control", "baseline")
 LINE_OF_ROLE = {"model": "-", "control": "--", "baseline": ":"}

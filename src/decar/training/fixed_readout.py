@@ -45,13 +45,16 @@ def has_fixed_readout(network: Network, training: TrainingSettings, settings: Mo
     return not learns and training.augmentation_of(settings) == "none" and training.gpus_per_node == 0
 
 
+def readout_of(network: Network, sample: Sample) -> Tensor:
+    """Return what the head reads of a sample by itself, [number], without a gradient."""
+    with torch.no_grad():
+        batch = collate([sample], network.total_stride)
+        return network.readout(batch["voxels"], batch["mask"])[0]
+
+
 def readouts(network: Network, data: VoxelDataset) -> dict[Name, Tensor]:
     """Return what the head reads of each sample, [number], by key and conformer."""
-    found = torch.empty(len(data), network.parts()["hidden"].get_parameter("weight").shape[1])
-    with torch.no_grad():
-        for number in range(len(data)):
-            batch = collate([data[number]], network.total_stride)
-            found[number] = network.readout(batch["voxels"], batch["mask"])[0]
+    found = torch.stack([readout_of(network, data[number]) for number in range(len(data))])
     return {data.name(Draw(number)): row for number, row in enumerate(found)}
 
 

@@ -8,13 +8,12 @@ the largest one there is nothing but rounding, and it is not divided by less. Wh
 """
 
 import torch
-from torch import Tensor
 
-from decar.dataset.samples import collate
 from decar.dataset.voxel_dataset import VoxelDataset
 from decar.errors import ConfigError
 from decar.models.hidden import StandardisedLinear
 from decar.models.network import Network
+from decar.training.fixed_readout import readout_of
 
 MOST = 512  # samples that the statistics are taken of, evenly from the training subset
 LEAST = 1e-3  # of the largest standard deviation
@@ -28,15 +27,12 @@ def standardise_hidden(network: Network, training: VoxelDataset) -> None:
     hidden = network.parts()["hidden"]
     if not isinstance(hidden, StandardisedLinear):
         raise TypeError("only a network with `standardised` has a layer for it")
-    given: list[Tensor] = []
-    with torch.inference_mode():
-        for sample in range(0, len(training), -(-len(training) // MOST) or 1):
-            batch = collate([training[sample]], network.total_stride)
-            given.append(network.readout(batch["voxels"], batch["mask"]))
+    step = -(-len(training) // MOST) or 1
+    given = [readout_of(network, training[sample]) for sample in range(0, len(training), step)]
     if len(given) < 2:
         raise ConfigError("one sample has no spread", where="standardised", seen=f"{len(given)} training sample",
                           remedy="leave `standardised` out")  # fmt: skip
-    seen = torch.cat(given).double()
+    seen = torch.stack(given).double()
     mean, deviation = seen.mean(dim=0), seen.std(dim=0)
     deviation = deviation.clamp(min=max(LEAST * float(deviation.max()), torch.finfo(torch.float32).tiny))
     hidden.standardise(mean, deviation)
