@@ -98,10 +98,36 @@ STUDY: dict[str, Any] = {
 
 
 MAIN = ["published_density", "steerable_density"]
+HEADS = [f"head_{name}" for name in FIELDS]
 IMPROVED = {"architecture": "steerable", "kernel_size": 5, "standardised": True, "readout": "all", "stop_by": "auroc"}
 TRAINED = {"channels": [8, 16]}
 FROZEN = {"channels": [16, 64], "frozen": ["layer1", "layer2"], "augmentation": "none"}
+OTHER_SPLITS = {"random": {"scheme": "random"}, "cluster": {"scheme": "cluster"}}
+OF_HEADS = {
+    "models": STUDY["training"]["models"] | {
+        f"head_{name}": {**IMPROVED, **FROZEN, **fields} for name, fields in FIELDS.items()
+    },
+    "patience": STUDY["training"]["max_epochs"],
+}  # fmt: skip
 WHOLE: dict[str, Any] = {"networks": MAIN, "permuted": [], "train_shares": [1.0]}
+# Nine settings each, the budget of the baselines: how fast, and how often turned or how much of it trained.
+RATES = {"learning_rate": [1e-3, 3e-3, 1e-2]}
+TURNED = {"stop_by": ["auroc"], **RATES, "augmentation": ["none", "rotations_6", "rotations_24"]}
+TUNED: dict[str, dict[str, list[Any]]] = {
+    **{f"head_{name}": {**RATES, "dropout": [0.0, 0.2, 0.5]} for name in FIELDS},
+    **{f"{architecture}_{name}": TURNED for architecture in ("published", "residual") for name in FIELDS},
+    **{
+        f"steerable_{name}": {
+            "stop_by": ["auroc"],
+            "readout": ["all"],
+            "standardised": [True],
+            "augmentation": ["none"],
+            **RATES,
+            "frozen": [[], ["layer1"], ["layer1", "layer2"]],
+        }
+        for name in FIELDS
+    },
+}
 # Every scalar field that occupied orbitals are enough for.
 SCALARS = [
     "electron_density", "density_gradient_norm", "density_laplacian", "kinetic_energy_density", "electron_localisation",
@@ -120,7 +146,7 @@ PAIRS = {
 }  # fmt: skip
 # By section: what a study file of this name says in another way than study.yaml.
 FURTHER: dict[str, dict[str, Any]] = {
-    "splits": {"benchmark": {**WHOLE, "splits": {"random": {"scheme": "random"}, "cluster": {"scheme": "cluster"}}}},
+    "splits": {"benchmark": {**WHOLE, "splits": OTHER_SPLITS}},
     "seeds": {"benchmark": {**WHOLE, "num_seeds": 3}},
     "improved": {
         "training": {
@@ -131,16 +157,18 @@ FURTHER: dict[str, dict[str, Any]] = {
         "benchmark": {**WHOLE, "baselines": [], "networks": [f"steerable_{name}_improved" for name in FIELDS]},
     },
     "heads": {
-        "training": {
-            "models": STUDY["training"]["models"] | {
-                f"head_{name}": {**IMPROVED, **FROZEN, **fields} for name, fields in FIELDS.items()
-            },
-            "patience": STUDY["training"]["max_epochs"],
-        },
-        "benchmark": {
-            **WHOLE, "networks": [f"head_{name}" for name in FIELDS],
-            "ensembles": {f"head_{name}": 5 for name in FIELDS},
-        },
+        "training": OF_HEADS,
+        "benchmark": {**STUDY["benchmark"], "permuted": [], "networks": HEADS, "ensembles": dict.fromkeys(HEADS, 5)},
+    },
+    "head_splits": {
+        "training": OF_HEADS, "benchmark": {**WHOLE, "baselines": [], "networks": HEADS, "splits": OTHER_SPLITS},
+    },
+    "head_seeds": {
+        "training": OF_HEADS, "benchmark": {**WHOLE, "baselines": [], "networks": HEADS, "num_seeds": 3},
+    },
+    "tuned": {
+        "training": {**OF_HEADS, "patience": STUDY["training"]["patience"]},
+        "benchmark": {**WHOLE, "networks": [], "tuned": TUNED},
     },
     "rotations": {
         "training": {

@@ -3,10 +3,12 @@
 `config/README.md` and `config/schema.json` are generated from it (`decar config --write`), and a test keeps them equal.
 """
 
+from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -181,7 +183,11 @@ class PretrainingSettings(Section):
 
 
 # Settings of a model that came later, by the value at which they leave the names of trainings as they were.
-LATER_SETTINGS = {"readout": "last", "stop_by": "loss", "pretraining": None}
+LATER_SETTINGS = {
+    "readout": "last", "stop_by": "loss", "pretraining": None, "learning_rate": None, "weight_decay": None,
+}  # fmt: skip
+# Settings of a model that no benchmark tunes: with another value it is another network, not the same one better set.
+NOT_TUNED = {"fields", "input", "tasks", "initial", "role", "permuted_labels"}
 
 
 class ModelSettings(Section):
@@ -228,6 +234,12 @@ class ModelSettings(Section):
         description="What the validation molecules choose the kept epoch by: the lowest `loss`, or the highest `auroc` "
         "of `training.property`, which comes later: a better order, bolder probabilities (docs/benchmark.md).",
     )
+    learning_rate: Positive | None = Field(
+        None, description="Peak learning rate of this network, or null for `training.learning_rate`."
+    )
+    weight_decay: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="Weight decay of this network, or null for `training.weight_decay`."
+    )
     checkpointing: bool = Field(
         False,
         description="Keep no intermediate of a layer for its gradient, but compute it once more: less memory, a third "
@@ -261,6 +273,14 @@ class ModelSettings(Section):
         description="Train on labels permuted among the molecules of the training and of the validation subset (seeded "
         "from the study); those of the test subset stay true. What such a network shows was not learned from labels.",
     )
+
+    def variants(self, values: Mapping[str, tuple[Any, ...]]) -> list[Self]:
+        """Return the network with every combination of these values of settings, the last setting fastest.
+
+        Raises pydantic's ValidationError for a setting or a value that there is not.
+        """
+        own = self.model_dump()
+        return [type(self).model_validate({**own, **dict(zip(values, one))}) for one in product(*values.values())]
 
     @model_validator(mode="after")
     def _one_beginning(self) -> Self:
@@ -330,13 +350,22 @@ class TrainingSettings(Section):
     @model_validator(mode="after")
     def _continuous_is_rendered(self) -> Self:
         for name, model in self.models.items():
-            if model.input == "shards" and self.augmentation_of(model) == "continuous":
+            if not self.can_turn(model):
                 raise ValueError(f"training.models.{name}: stored voxels cannot turn by any angle; set input: rendered")
         return self
 
     def augmentation_of(self, model: ModelSettings) -> Augmentation:
         """Return how the training samples of a network are turned."""
         return model.augmentation or self.augmentation
+
+    def can_turn(self, model: ModelSettings) -> bool:
+        """Return whether the input of a network can be turned as it shall be."""
+        return model.input == "rendered" or self.augmentation_of(model) != "continuous"
+
+    def of_model(self, model: ModelSettings) -> Self:
+        """Return these settings with what the network has of its own: learning rate, weight decay."""
+        own = {"learning_rate": model.learning_rate, "weight_decay": model.weight_decay}
+        return self.model_copy(update={name: value for name, value in own.items() if value is not None})
 
 
 class EvaluateSettings(Section):
@@ -403,10 +432,17 @@ class BenchmarkSettings(Section):
             "lightgbm_ecfp4_descriptors",
             "atom_counts",
             "chemprop",
+            "tuned_chemprop",
         ],
         ...,
     ] = Field(
-        ("tuned_lssvm_descriptors", "tuned_lightgbm", "tuned_random_forest", "tuned_lightgbm_atom_counts", "chemprop"),
+        (
+            "tuned_lssvm_descriptors",
+            "tuned_lightgbm",
+            "tuned_random_forest",
+            "tuned_lightgbm_atom_counts",
+            "tuned_chemprop",
+        ),
         description="Rivals; one that is not installed is left out, and the result says so.",
     )
     permuted: tuple[Name, ...] = Field(
@@ -416,6 +452,11 @@ class BenchmarkSettings(Section):
         {},
         description="Network: how many of it, of other first weights and orders, are trained on each fold; the "
         "contender `NAME_ensemble` is the mean of their probabilities.",
+    )
+    tuned: dict[Name, dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]]] = Field(
+        {},
+        description="Network: values of settings of its `training.models` entry. Each combination is trained on each "
+        "fold; the contender `tuned_NAME` is the one of highest AUROC on the validation molecules.",
     )
     chemprop_command: str | None = Field(
         None, description="Chemprop's program (workflow/envs/chemprop.yaml), or null for the `chemprop` on PATH."
@@ -553,12 +594,12 @@ class Study(Section):
     @model_validator(mode="after")
     def _benchmark_agrees(self) -> Self:
         models = set(self.training.models)
-        unknown = sorted(set(self.benchmark.networks or ()) - models)
-        if unknown:
-            raise ValueError(f"benchmark.networks has {unknown}, but training.models has {sorted(models)}")
-        unknown = sorted(set(self.benchmark.ensembles) - models)
-        if unknown:
-            raise ValueError(f"benchmark.ensembles has {unknown}, but training.models has {sorted(models)}")
+        for key in ("networks", "ensembles", "tuned"):
+            unknown = sorted(set(getattr(self.benchmark, key) or ()) - models)
+            if unknown:
+                raise ValueError(f"benchmark.{key} has {unknown}, but training.models has {sorted(models)}")
+        for name, values in self.benchmark.tuned.items():
+            self._check_tuned(name, values)
         unknown = sorted(set(self.benchmark.permuted) - models - set(self.benchmark.baselines))
         if unknown:
             raise ValueError(f"benchmark.permuted has {unknown}, which is no network and none of benchmark.baselines")
@@ -569,6 +610,20 @@ class Study(Section):
                     f"but molecules.labels has {sorted(self.molecules.labels)}"
                 )
         return self
+
+    def _check_tuned(self, name: str, values: Mapping[str, tuple[Any, ...]]) -> None:
+        where = f"benchmark.tuned.{name}"
+        fixed = sorted(NOT_TUNED & set(values))
+        if fixed:
+            raise ValueError(f"{where} has {fixed}: that makes another network, which training.models can name")
+        try:
+            found = self.training.models[name].variants(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, (where, *first["loc"])))
+            raise ValueError(f"{place}: {first['msg']} (got {first['input']!r})") from error
+        if not all(map(self.training.can_turn, found)):
+            raise ValueError(f"{where}.augmentation: stored voxels cannot turn by any angle; set input: rendered")
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:

@@ -2,13 +2,8 @@
 import os
 from pathlib import Path
 
-from decar.benchmark.parts import (
-    benchmark_folder,
-    gpus_per_part,
-    network_contenders,
-    parts_of,
-    unavailable,
-)
+from decar.benchmark.contenders import network_contenders, unavailable
+from decar.benchmark.parts import benchmark_folder, gpus_per_part, parts_of
 from decar.config_file import load_study
 from decar.figures.catalogue import GROWTH, TABLE_NAMES, figure_names
 from decar.planning.frozen import load_plan

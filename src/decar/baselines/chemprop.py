@@ -1,13 +1,15 @@
 """Chemprop's D-MPNN (doi 10.1021/acs.jcim.9b00237; 10.1021/acs.jcim.3c01250), in a process and environment of its own.
 
 It brings its own RDKit and torch, so it is never imported here: a folder goes in (structures, labels, subsets as CSV),
-its probabilities come out. Settings are Chemprop's defaults; early stopping by the validation molecules, as for the
-networks of this package.
+its probabilities come out. Early stopping by the validation molecules, as for the networks of this package. Settings
+are Chemprop's defaults, or each of nine, the budget of every baseline that is tuned (`baselines/tuned.py`).
 """
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -15,20 +17,30 @@ import pandas as pd
 from decar.baselines.chemprop_program import find_chemprop
 from decar.baselines.models import COLUMNS
 from decar.errors import DataFormatError
+from decar.receipt import read_table, write_table
 
 MAX_EPOCHS, PATIENCE = 100, 15
+# Steps of message passing and dropout, Chemprop's own (3, 0) among them; the epoch is kept by what they are chosen by.
+SETTINGS: tuple[Mapping[str, object], ...] = tuple(
+    {"depth": depth, "dropout": dropout, "tracking-metric": "roc"}
+    for depth, dropout in product((3, 2, 5), (0, 0.2, 0.4))
+)
 SUBSETS = {"train": "train", "validation": "val", "test": "test"}
 
 
 def run_chemprop(
-    command: str | None, molecules: pd.DataFrame, labels: pd.DataFrame, splits: pd.DataFrame, seed: int, folder: Path
-) -> pd.DataFrame:
+    command: str | None, molecules: pd.DataFrame, labels: pd.DataFrame, splits: pd.DataFrame, seed: int, folder: Path,
+    settings: Mapping[str, object] = MappingProxyType({}),
+) -> pd.DataFrame:  # fmt: skip
     """Train on one fold and return probabilities, a row a molecule with a label; columns `COLUMNS`.
 
-    `molecules`: key, smiles; `labels`: key, value (0 or 1); `splits`: scheme, fold, key, subset of this fold.
-    Files go to `folder`. Raises DataFormatError, with the end of what it said, where it fails.
+    `molecules`: key, smiles; `labels`: key, value (0 or 1); `splits`: scheme, fold, key, subset of this fold;
+    `settings`: values of options of `chemprop train`. Files go to `folder`; what is whole there is kept.
+    Raises DataFormatError, with the end of what it said, where it fails.
     """
-    program = find_chemprop(command)
+    program, kept = find_chemprop(command), folder / "predictions.parquet"
+    if kept.exists():
+        return read_table(kept)
     rows = splits.merge(labels[["key", "value"]], on="key").sort_values("key", ignore_index=True)
     smiles = molecules.drop_duplicates("key").set_index("key")["smiles"]
     folder.mkdir(parents=True, exist_ok=True)
@@ -41,6 +53,7 @@ def run_chemprop(
         program, "train", "--data-path", "data.csv", "--smiles-columns", "smiles", "--target-columns", "label",
         "--splits-column", "split", "--task-type", "classification", "--epochs", str(MAX_EPOCHS),
         "--patience", str(PATIENCE), "--pytorch-seed", str(seed), "--output-dir", "model", *common,
+        *(text for name, value in settings.items() for text in (f"--{name}", str(value))),
     ])  # fmt: skip
     _run(folder, [
         program, "predict", "--test-path", "data.csv", "--smiles-columns", "smiles", "--drop-extra-columns",
@@ -52,7 +65,9 @@ def run_chemprop(
         raise DataFormatError("Chemprop left molecules out", where=folder, seen=len(said), expected=len(rows))
     probability = said["label"].to_numpy(dtype=np.float64)
     found = rows.assign(model="chemprop", label=rows["value"].astype(np.float64), probability=probability)
-    return found[list(COLUMNS)]
+    found = found[list(COLUMNS)]
+    write_table(kept, found)
+    return found
 
 
 def _run(folder: Path, command: Sequence[str]) -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from decar.baselines.chemprop import SETTINGS as CHEMPROP_SETTINGS
 from decar.baselines.chemprop import run_chemprop
 from decar.baselines.models import run_baseline
-from decar.benchmark.parts import PERMUTED, Part, network_contenders, num_members, study_of, unavailable
+from decar.benchmark.choice import best_of, differing
+from decar.benchmark.contenders import CHEMPROP, PERMUTED, NetworkContender, network_contenders, unavailable
+from decar.benchmark.parts import Part, study_of
 from decar.benchmark.split_dataset import split_dataset
 from decar.config import Study
 from decar.dataset.samples import label_column, with_permuted_labels
@@ -32,11 +35,11 @@ def compute_part(
     if output.exists():
         return
     folder = split_dataset(study, dataset_folder, shards_folder, part.split, part.seed, part.share)
-    own = study_of(study, part)
-    if part.contender in network_contenders(study):
-        found = _network(own, part, folder, shards_folder, report)
+    networks = network_contenders(study)
+    if part.contender in networks:
+        found = _network(study, part, networks[part.contender], folder, shards_folder, report)
     else:
-        found = _baseline(own, part, folder)
+        found = _baseline(study_of(study, part), part, folder)
     found = found.assign(contender=part.contender, split=part.split, seed=part.seed, share=part.share)
     write_table(output, found[list(COLUMNS)])
 
@@ -69,20 +72,24 @@ def compute_parts(
 
 
 def _network(
-    study: Study, part: Part, folder: Path, shards_folder: Path, report: Callable[[str], None]
+    study: Study, part: Part, network: NetworkContender, folder: Path, shards_folder: Path,
+    report: Callable[[str], None],
 ) -> pd.DataFrame:  # fmt: skip
-    """Train, where a member is not there, and return its predictions, or the mean over the members."""
-    scheme, members = study.benchmark.splits[part.split].scheme, []
-    for member in range(num_members(study, part.contender)):
-        seeded, job = study, part.folder / "training"
-        if member:  # the first one is what a network alone would be
-            seeded = study.model_copy(update={"seed": derive_seed(study.seed, "member", member)})
-            job = part.folder / f"training{member}"
+    """Train, where a training is not there, and return the mean of their predictions, or those of the best one."""
+    scheme, found = study.benchmark.splits[part.split].scheme, []
+    for number, settings in enumerate(network.trainings):
+        own = study_of(study, part, settings)
+        if number and network.outcome == "mean":  # the first one is what a network alone would be
+            own = own.model_copy(update={"seed": derive_seed(own.seed, "member", number)})
+        job = part.folder / f"training{number or ''}"
         if not (job / "predictions.parquet").exists():
-            train(seeded, folder, shards_folder, part.contender, scheme, part.fold, job, report)
+            train(own, folder, shards_folder, part.contender, scheme, part.fold, job, report)
             # A trainer is a cycle of references; left to Python's own time, hundreds of them filled gigabytes.
             gc.collect()
-        members.append(read_table(job / "predictions.parquet").set_index("key"))
+        found.append(read_table(job / "predictions.parquet"))
+    if network.outcome == "best":
+        return best_of(found, differing(network.trainings), part.folder)
+    members = [one.set_index("key") for one in found]
     probability = pd.concat([one["probability"] for one in members], axis=1).mean(axis=1)
     return members[0].assign(probability=probability).reset_index()
 
@@ -98,10 +105,14 @@ def _baseline(study: Study, part: Part, folder: Path) -> pd.DataFrame:
         rows = splits.merge(known[["key", "value"]].rename(columns={"value": column}), on="key")
         rows = with_permuted_labels(rows, (learned,), derive_seed(study.seed, "permuted labels", part.split, part.fold))
         fitted = rows.rename(columns={column: "value"})[["key", "value"]].assign(property=learned)
-    if name == "chemprop":
-        seed = derive_seed(study.seed, "baseline", name, part.split, part.fold)
-        command = study.benchmark.chemprop_command
-        found = run_chemprop(command, molecules, fitted, splits, seed, part.folder / "chemprop")
+    if name in CHEMPROP:
+        seed = derive_seed(study.seed, "baseline", "chemprop", part.split, part.fold)
+        command, settings = study.benchmark.chemprop_command, CHEMPROP_SETTINGS if name != "chemprop" else [{}]
+        runs = [
+            run_chemprop(command, molecules, fitted, splits, seed, part.folder / f"chemprop{number or ''}", one)
+            for number, one in enumerate(settings)
+        ]
+        found = best_of(runs, settings, part.folder) if len(runs) > 1 else runs[0]
     else:
         found = run_baseline(name, molecules, fitted, splits, learned, study.seed)
     return found.assign(label=found["key"].map(known.set_index("key")["value"]))

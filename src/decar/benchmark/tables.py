@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from decar.benchmark.parts import role_of
+from decar.benchmark.contenders import role_of
 from decar.config import Study
 from decar.evaluate.calibration import brier, expected_calibration_error, reliability
 from decar.evaluate.metrics import metrics

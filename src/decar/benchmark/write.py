@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from decar.atomic import atomic_path, write_text
-from decar.benchmark.parts import PERMUTED, parts_of, unavailable
+from decar.benchmark.contenders import PERMUTED, unavailable
+from decar.benchmark.parts import parts_of
 from decar.benchmark.tables import calibration_table, contenders_table, folds_table, pairs_table
 from decar.config import Study
 from decar.errors import DataFormatError

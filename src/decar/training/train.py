@@ -75,6 +75,7 @@ def train(
     Raises ConfigError for a fold without both classes in training.
     """
     settings = study.training.models[model_name]
+    study = study.model_copy(update={"training": study.training.of_model(settings)})
     launched = Launched(world_size, num_nodes, show_progress)
     torch.set_num_threads(study.training.threads)
     initial = load_initial(settings, scheme, fold)

@@ -1,0 +1,47 @@
+"""The best of several trainings, by the molecules that validate: how a network or Chemprop is tuned."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from decar.atomic import atomic_path
+from decar.config import ModelSettings
+
+SETTINGS_FILE = "settings.csv"
+COLUMNS = ("settings", "validation_auroc", "is_chosen")
+
+
+def best_of(found: Sequence[pd.DataFrame], settings: Sequence[Mapping[str, Any]], folder: Path) -> pd.DataFrame:
+    """Return the predictions of highest AUROC on the validation molecules, and write settings.csv (`COLUMNS`).
+
+    The first of equals wins, and the first of all where validation lacks a class. Test molecules are not looked at.
+    """
+    values = [_validation_auroc(one) for one in found]
+    chosen = int(np.nanargmax(values)) if np.isfinite(values).any() else 0
+    rows = [
+        {"settings": json.dumps(dict(one)), "validation_auroc": value, "is_chosen": number == chosen}
+        for number, (one, value) in enumerate(zip(settings, values, strict=True))
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_path(folder / SETTINGS_FILE) as temporary:
+        pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(temporary, index=False, float_format="%.6g")
+    return found[chosen]
+
+
+def differing(networks: Sequence[ModelSettings]) -> list[dict[str, Any]]:
+    """Return of each network the settings that are not those of all."""
+    dumped = [one.model_dump(mode="json") for one in networks]
+    names = [name for name in dumped[0] if any(one[name] != dumped[0][name] for one in dumped)]
+    return [{name: one[name] for name in names} for one in dumped]
+
+
+def _validation_auroc(predictions: pd.DataFrame) -> float:
+    rows = predictions.loc[predictions["subset"] == "validation"]
+    if rows["label"].nunique() < 2:
+        return float("nan")
+    return float(roc_auc_score(rows["label"], rows["probability"]))
