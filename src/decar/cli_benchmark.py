@@ -35,11 +35,11 @@ def benchmark(
     started at any time; `snakemake benchmark` runs the same parts as jobs of their own, also on a cluster.
 
     Writes results/<study>/benchmark/<hash>/: benchmark.md and .csv, pairs.csv (paired tests, and the smallest
-    difference in AUROC that so many molecules show), folds.csv, calibration.csv, not_run.csv, predictions.parquet and
-    the figure.
+    difference in AUROC that so many molecules show), folds.csv, calibration.csv, trainings.csv (epochs), settings.csv
+    (what was tuned), not_run.csv, predictions.parquet and the figure.
     """
     from decar.benchmark.parts import benchmark_folder, parts_of
-    from decar.benchmark.write import permuted_problems, write_tables
+    from decar.benchmark.write import write_tables
     from decar.planning.frozen import load_plan
     from decar.planning.plan import make_plan
     from decar.receipt import read_table
@@ -57,11 +57,9 @@ def benchmark(
         if no_tables:
             return
         output = benchmark_folder(settings, folder)
-        contenders = write_tables(settings, folder, output)
+        write_tables(settings, folder, output)
         _draw(output, settings.figures)
     typer.echo((output / "benchmark.md").read_text(encoding="utf-8"))
-    for problem in permuted_problems(contenders):
-        console.print(f"[bold red]permuted labels:[/] {problem}")
     console.print(f"wrote {output}")
 
 

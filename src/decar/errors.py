@@ -35,6 +35,10 @@ class ConfigError(DecarError):
     """The study file is wrong: edit it."""
 
 
+class FoldError(ConfigError):
+    """A fold of these molecules cannot be learned or judged: the rest of a benchmark goes on without it."""
+
+
 class DataFormatError(DecarError):
     """A file is damaged, truncated or of an unknown format version: replace it, or compute it again."""
 

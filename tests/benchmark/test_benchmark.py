@@ -1,6 +1,8 @@
 """The benchmark: parts that are kept, splits that nest, and tables that regenerate from the stored predictions."""
 
+import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +12,16 @@ import yaml
 from rdkit.Chem import AllChem
 from rdkit.DataStructs import TanimotoSimilarity
 from rdkit.ML.Cluster import Butina
+from scipy.stats import t as t_distribution
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
 from decar.baselines.chemprop_program import find_chemprop
 from decar.benchmark.compute import choose, compute_parts
 from decar.benchmark.parts import BENCHMARK_VERSION, benchmark_folder, parts_of, study_of
+from decar.benchmark.permuted import permuted_line, permuted_table
 from decar.benchmark.split_dataset import benchmark_splits
-from decar.benchmark.write import permuted_problems, write_tables
+from decar.benchmark.write import write_tables
 from decar.cli import app
 from decar.config import LATER_SETTINGS, BenchmarkSettings, BenchmarkSplit, Study
 from decar.dataset.clusters import butina_clusters
@@ -128,6 +132,74 @@ def test_an_ensemble_is_the_mean_of_its_members(made: tuple[Study, Path, Path]) 
     assert (found["subset"] == second["subset"]).all()
 
 
+def test_a_tuned_network_is_the_best_by_validation(made: tuple[Study, Path, Path]) -> None:
+    study, dataset, shards = made
+    study = with_benchmark(study, networks=[], tuned={"density": {"learning_rate": [1e-6, 3e-3], "hidden": [4, 8]}})
+    study = Study.model_validate(study.model_dump(mode="json"))
+    part = parts_of(study, dataset)[0]
+    assert part.contender == "tuned_density"
+    compute_parts(study, dataset, shards, [part], lambda _: None)
+    folders = [part.folder / name for name in ("training", "training1", "training2", "training3")]
+    members = [read_table(folder / "predictions.parquet") for folder in folders]
+    auroc = [
+        roc_auc_score(one["label"][one["subset"] == "validation"], one["probability"][one["subset"] == "validation"])
+        for one in members
+    ]
+    best = auroc.index(max(auroc))
+    found = read_table(part.folder / "predictions.parquet")
+    pd.testing.assert_series_equal(found["probability"], members[best]["probability"])
+    settings = pd.read_csv(part.folder / "settings.csv")
+    assert [json.loads(text) for text in settings["settings"]] == [
+        {"learning_rate": rate, "hidden": hidden} for rate in (1e-6, 3e-3) for hidden in (4, 8)
+    ]
+    assert settings["validation_auroc"].tolist() == pytest.approx(auroc, abs=1e-6)
+    assert settings.index[settings["is_chosen"]].tolist() == [best]
+    rates = [pd.read_csv(folder / "metrics.csv")["learning_rate"].max() for folder in folders]
+    assert rates == pytest.approx([1e-6, 1e-6, 3e-3, 3e-3])
+    other = with_benchmark(study, networks=[], tuned={"density": {"learning_rate": [1e-6, 1e-2], "hidden": [4, 8]}})
+    assert part.name not in {one.name for one in parts_of(other, dataset)}
+
+
+def test_what_is_tuned_is_checked_in_the_study_file(made: tuple[Study, Path, Path]) -> None:
+    settings = made[0].model_dump(mode="json")
+    for wrong, said in (({"nothing": {"hidden": [4]}}, "benchmark.tuned has"),
+                        ({"density": {"hiden": [4]}}, r"benchmark\.tuned\.density\.hiden"),
+                        ({"density": {"hidden": [4, 0]}}, r"benchmark\.tuned\.density\.hidden.*0"),
+                        ({"density": {"hidden": []}}, "hidden"),
+                        ({"density": {"fields": [["electrostatic_potential"]]}}, "another network"),
+                        ({"density": {"augmentation": ["continuous"]}}, "cannot turn")):  # fmt: skip
+        with pytest.raises(ValueError, match=said):
+            Study.model_validate({**settings, "benchmark": {"tuned": wrong}})
+
+
+def test_a_fold_that_cannot_be_learned_is_named_and_the_rest_goes_on(
+    made: tuple[Study, Path, Path], tmp_path: Path
+) -> None:
+    """All positive molecules are one group: no fold can both learn from them and be tested by them."""
+    study, dataset, shards = made
+    study = study.model_copy(update={"results": tmp_path})
+    labels = read_table(dataset / "labels.parquet")
+    year = labels.loc[labels["property"] == "sweet"].assign(property="year", kind="regression")
+    copy = tmp_path / "dataset"
+    shutil.copytree(dataset, copy)
+    few = year["value"].where(year["value"] > 0, np.arange(len(year)) + 2.0)  # each negative one by itself
+    pd.concat([labels, year.assign(value=few)]).to_parquet(copy / "labels.parquet")
+    study = with_benchmark(study, splits={"year": {"scheme": "column", "column": "year", "num_folds": 3}},
+                           baselines=["atom_counts"])  # fmt: skip
+    said: list[str] = []
+    compute_parts(study, copy, shards, parts_of(study, copy), said.append)
+    assert sum("lacks a class" in line for line in said) >= 1
+    assert len(list(study.folder.glob("benchmark/parts/*/predictions.parquet"))) == 6
+    again: list[str] = []
+    compute_parts(study, copy, shards, parts_of(study, copy), again.append)
+    assert again == []
+    table = write_tables(study, copy, study.folder / "tables").set_index("contender")
+    assert list(table.index) == ["atom_counts"]
+    assert table["folds"]["atom_counts"] == 0 or np.isfinite(table["auroc"]["atom_counts"])
+    reasons = pd.read_csv(study.folder / "tables" / "not_run.csv").query("contender == 'density'")["reason"]
+    assert reasons.str.contains("lacks a class").all()
+
+
 def test_shares_nest_and_leave_the_test_molecules(made: tuple[Study, Path, Path]) -> None:
     study, dataset, _ = made
     study = with_benchmark(study)
@@ -189,13 +261,19 @@ def test_a_part_is_one_process_on_one_gpu_where_the_study_trains_on_many(made: t
         assert (own.nodes, own.processes_per_node, own.gpus_per_node) == (1, 1, min(1, gpus))
 
 
-def test_permuted_labels_must_give_a_coin() -> None:
-    rows = pd.DataFrame({
-        "contender": ["a_permuted", "b_permuted", "c"], "split": "s", "auroc": [0.5, 0.7, 0.9], "low": [0.4, 0.6, 0.8],
-        "high": [0.6, 0.8, 1.0],
-    })  # fmt: skip
-    (problem,) = permuted_problems(rows)
-    assert problem.startswith("b_permuted")
+def test_permuted_labels_must_give_a_coin(made: tuple[Study, Path, Path]) -> None:
+    values = {"a_permuted": [0.4, 0.5, 0.65], "b_permuted": [0.6, 0.61, 0.66], "c": [0.9, 0.9, 0.8],
+              "d_permuted": [0.5, np.nan, np.nan]}  # fmt: skip
+    folds = pd.DataFrame([
+        {"contender": name, "split": "s", "share": 1.0, "seed": 0, "fold": fold, "auroc": value}
+        for name, row in values.items() for fold, value in enumerate(row)
+    ])  # fmt: skip
+    found = permuted_table(made[0], folds).set_index("contender")
+    assert found["is_a_coin"].to_dict() == {"a_permuted": True, "b_permuted": False, "d_permuted": False}
+    low, high = t_distribution.interval(0.95, 2, loc=0.5167, scale=np.std(values["a_permuted"], ddof=1) / 3**0.5)
+    assert found.loc["a_permuted", ["low", "high"]].tolist() == pytest.approx([low, high], abs=1e-4)
+    said = [permuted_line(row) for row in found.reset_index().itertuples()]
+    assert ["not shown" in line for line in said] == [False, True, True]
 
 
 def test_chemprop_that_is_not_there_says_how_to_get_it() -> None:

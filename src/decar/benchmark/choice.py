@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from decar.atomic import atomic_path
+from decar.benchmark.parts import PLACE, Part
 from decar.config import ModelSettings
 
 SETTINGS_FILE = "settings.csv"
@@ -31,6 +32,16 @@ def best_of(found: Sequence[pd.DataFrame], settings: Sequence[Mapping[str, Any]]
     with atomic_path(folder / SETTINGS_FILE) as temporary:
         pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(temporary, index=False, float_format="%.6g")
     return found[chosen]
+
+
+def settings_table(parts: Sequence[Part]) -> pd.DataFrame:
+    """Return the settings.csv of all parts that have one, with contender, split, seed, share and fold."""
+    found = [
+        pd.read_csv(part.folder / SETTINGS_FILE).assign(**part.place)
+        for part in parts if (part.folder / SETTINGS_FILE).exists()
+    ]  # fmt: skip
+    columns = [*PLACE, *COLUMNS]
+    return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
 
 
 def differing(networks: Sequence[ModelSettings]) -> list[dict[str, Any]]:

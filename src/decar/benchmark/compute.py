@@ -5,18 +5,20 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from decar.atomic import write_text
 from decar.baselines.chemprop import SETTINGS as CHEMPROP_SETTINGS
 from decar.baselines.chemprop import run_chemprop
 from decar.baselines.models import run_baseline
 from decar.benchmark.choice import best_of, differing
 from decar.benchmark.contenders import CHEMPROP, PERMUTED, NetworkContender, network_contenders, unavailable
-from decar.benchmark.parts import Part, study_of
+from decar.benchmark.parts import REASON, Part, reason_of, study_of, training_folder
 from decar.benchmark.split_dataset import split_dataset
 from decar.config import Study
 from decar.dataset.samples import label_column, with_permuted_labels
-from decar.errors import ConfigError
+from decar.errors import ConfigError, FoldError
 from decar.receipt import read_table, write_table
 from decar.stages import derive_seed
 from decar.training.train import train
@@ -29,17 +31,23 @@ def compute_part(
 ) -> None:
     """Write predictions.parquet of a part (columns `COLUMNS`), unless it is there.
 
-    Raises BackendUnavailableError for a contender that is not installed here.
+    A network that cannot learn from the fold predicts NaN, and reason.txt says why. Raises BackendUnavailableError for
+    a contender that is not installed here.
     """
     output = part.folder / "predictions.parquet"
     if output.exists():
         return
     folder = split_dataset(study, dataset_folder, shards_folder, part.split, part.seed, part.share)
     networks = network_contenders(study)
-    if part.contender in networks:
-        found = _network(study, part, networks[part.contender], folder, shards_folder, report)
-    else:
-        found = _baseline(study_of(study, part), part, folder)
+    try:
+        if part.contender in networks:
+            found = _network(study, part, networks[part.contender], folder, shards_folder, report)
+        else:
+            found = _baseline(study_of(study, part), part, folder)
+    except FoldError as error:
+        write_text(part.folder / REASON, f"{error}\n")
+        splits = read_table(folder / "splits.parquet")
+        found = splits.loc[splits["fold"] == part.fold].assign(label=np.nan, probability=np.nan)
     found = found.assign(contender=part.contender, split=part.split, seed=part.seed, share=part.share)
     write_table(output, found[list(COLUMNS)])
 
@@ -68,7 +76,11 @@ def compute_parts(
         report(f"part {number} of {len(chosen)}: {part.name}")
         start = time.perf_counter()
         compute_part(study, part, dataset_folder, shards_folder, lambda _: None)
-        report(f"part {number} of {len(chosen)}: done in {time.perf_counter() - start:.1f} s")
+        why = reason_of(part)
+        if why:
+            report(f"part {number} of {len(chosen)}: left out: {why}")
+        else:
+            report(f"part {number} of {len(chosen)}: done in {time.perf_counter() - start:.1f} s")
 
 
 def _network(
@@ -81,7 +93,7 @@ def _network(
         own = study_of(study, part, settings)
         if number and network.outcome == "mean":  # the first one is what a network alone would be
             own = own.model_copy(update={"seed": derive_seed(own.seed, "member", number)})
-        job = part.folder / f"training{number or ''}"
+        job = part.folder / training_folder(number)
         if not (job / "predictions.parquet").exists():
             train(own, folder, shards_folder, part.contender, scheme, part.fold, job, report)
             # A trainer is a cycle of references; left to Python's own time, hundreds of them filled gigabytes.

@@ -65,6 +65,11 @@ def role_of(study: Study, contender: str) -> str:
     return "control" if contender.endswith(PERMUTED) else "baseline"
 
 
+def learns_from_validation(study: Study, contender: str) -> bool:
+    """Return whether a contender is fitted on the validation molecules, too; networks and Chemprop stop by them."""
+    return contender not in network_contenders(study) and contender.removesuffix(PERMUTED) not in CHEMPROP
+
+
 def unavailable(study: Study) -> dict[str, str]:
     """Return why, by contender, for what is not installed here: it is left out, and the result says so."""
     asked = [name for name in baseline_contenders(study) if name.removesuffix(PERMUTED) in CHEMPROP]

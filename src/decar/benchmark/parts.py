@@ -13,6 +13,10 @@ from decar.config import LATER_SETTINGS, BenchmarkSplit, ModelSettings, Study
 from decar.stages import STAGE_VERSION, derive_seed, digest
 
 BENCHMARK_VERSION = 1
+REASON = "reason.txt"  # in the folder of a part that could not be learned
+
+
+PLACE = ("contender", "split", "seed", "share", "fold")
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,11 @@ class Part:
     share: float
     fold: int
     folder: Path
+
+    @property
+    def place(self) -> dict[str, str | int | float]:
+        """Return what tells it from others, by the names of PLACE."""
+        return {name: getattr(self, name) for name in PLACE}
 
     @property
     def name(self) -> str:
@@ -50,6 +59,17 @@ def parts_of(study: Study, dataset_folder: Path) -> list[Part]:
                         folder = study.folder / "benchmark" / "parts" / name
                         parts.append(Part(contender, split_name, seed, share, fold, folder))
     return parts
+
+
+def training_folder(number: int) -> str:
+    """Return where in the folder of a part one of its trainings lies."""
+    return f"training{number or ''}"
+
+
+def reason_of(part: Part) -> str | None:
+    """Return why a part that is there could not be learned, in one line, or None."""
+    path = part.folder / REASON
+    return "; ".join(map(str.strip, path.read_text(encoding="utf-8").splitlines())) if path.exists() else None
 
 
 def benchmark_folder(study: Study, dataset_folder: Path) -> Path:

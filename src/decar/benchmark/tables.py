@@ -2,12 +2,13 @@
 
 Per contender, split and share of the training molecules:
 
-    auroc          mean over folds (and seeds) of the AUROC of a fold; its interval is the corrected resampled t's
+    auroc          mean over folds (and seeds) of the AUROC of a fold; its interval is the corrected resampled t's.
+                   A fold whose test molecules are of one class has none; `folds` says how many count
     auroc_pooled   AUROC over the test molecules of all folds together, mean over seeds; bootstrap by molecules
 
 Pairs are compared on the molecules and seeds that both have: DeLong on the pooled AUROC, corrected resampled t on those
-of the folds (`decar.evaluate.paired`). A contender on permuted labels is judged by the t interval: its direction is
-drawn anew in every fold, which an interval over molecules alone does not know.
+of the folds (`decar.evaluate.paired`). Its num_train counts what a contender fits: training molecules, and those of
+validation too for baselines that are fitted again once they are tuned.
 """
 
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from decar.benchmark.contenders import role_of
+from decar.benchmark.contenders import learns_from_validation, role_of
 from decar.config import Study
 from decar.evaluate.calibration import brier, expected_calibration_error, reliability
 from decar.evaluate.metrics import metrics
@@ -85,25 +86,28 @@ def _runs(
     study: Study, predictions: pd.DataFrame
 ) -> Iterator[tuple[tuple[str, float], dict[str, Contender]]]:  # fmt: skip
     """Yield (split, share) and its contenders, each on the test molecules that all of them predicted."""
-    for (split, share), part in predictions.groupby(["split", "share"], sort=True):
+    known = predictions.loc[(predictions["subset"] != "test") | np.isfinite(predictions["probability"])]
+    for (split, share), part in known.groupby(["split", "share"], sort=True):
         num_folds = study.benchmark.splits[str(split)].num_folds
-        whole = part.groupby(["contender", "seed"])["fold"].nunique() == num_folds
+        tested = part.loc[part["subset"] == "test"]
+        whole = tested.groupby(["contender", "seed"])["fold"].nunique() == num_folds
         complete = part.set_index(["contender", "seed"]).loc[whole.index[whole]].reset_index()
-        test = complete.loc[(complete["subset"] == "test") & np.isfinite(complete["probability"])]
+        test = complete.loc[complete["subset"] == "test"]
         runs = test.groupby("contender")["seed"].nunique()
         count = test.groupby(["key", "contender"]).size().unstack(fill_value=0)
         common = count.index[(count == runs).all(axis=1)]
         yield (
             (str(split), float(str(share))),
             {
-                str(name): _contender(complete, rows.loc[rows["key"].isin(common)])
+                str(name): _contender(study, complete, rows.loc[rows["key"].isin(common)])
                 for name, rows in test.groupby("contender", sort=True)
             },
         )
 
 
-def _contender(complete: pd.DataFrame, test: pd.DataFrame) -> Contender:
-    name = test["contender"].iloc[0]
+def _contender(study: Study, complete: pd.DataFrame, test: pd.DataFrame) -> Contender:
+    name = str(test["contender"].iloc[0])
+    learned = {"train", "validation"} if learns_from_validation(study, name) else {"train"}
     wide = test.pivot(index="seed", columns="key", values="probability")
     label = test.drop_duplicates("key").set_index("key")["label"].reindex(wide.columns)
     own = complete.loc[complete["contender"] == name]
@@ -111,8 +115,8 @@ def _contender(complete: pd.DataFrame, test: pd.DataFrame) -> Contender:
     for (seed, fold), part in test.groupby(["seed", "fold"], sort=True):
         value = metrics(part["label"].to_numpy(np.float64), part["probability"].to_numpy(np.float64))["auroc"]
         subset = own.loc[(own["seed"] == seed) & (own["fold"] == fold), "subset"]
-        share = float((subset == "test").mean())
-        rows.append({"seed": seed, "fold": fold, "auroc": float(value), "test_over_train": share / (1 - share)})
+        ratio = float((subset == "test").sum() / subset.isin(learned).sum())
+        rows.append({"seed": seed, "fold": fold, "auroc": float(value), "test_over_train": ratio})
     return Contender(
         [str(key) for key in wide.columns], label.to_numpy(np.float64), wide.to_numpy(np.float64),
         [int(seed) for seed in wide.index], pd.DataFrame(rows),
@@ -121,7 +125,7 @@ def _contender(complete: pd.DataFrame, test: pd.DataFrame) -> Contender:
 
 def _figures(study: Study, split: str, one: Contender) -> dict[str, object]:
     settings = study.evaluate
-    folds = one.folds["auroc"].to_numpy(np.float64)
+    folds = one.folds["auroc"].dropna().to_numpy(np.float64)  # test molecules of one class have none
     interval = corrected_interval(folds, float(one.folds["test_over_train"].mean()), settings.confidence)
     low, high = np.clip(interval, 0.0, 1.0).tolist()  # what t lets out of an AUROC's range says nothing
     seed = derive_seed(study.seed, "benchmark", split)
@@ -130,7 +134,8 @@ def _figures(study: Study, split: str, one: Contender) -> dict[str, object]:
     every = np.tile(one.label, len(one.seeds)), one.probability.ravel()
     return {
         "molecules": len(one.label), "positives": int(one.label.sum()), "seeds": len(one.seeds),
-        "folds": len(one.folds), "auroc": float(np.mean(folds)), "auroc_sd": float(np.std(folds, ddof=1)),
+        "folds": len(folds), "auroc": float(np.mean(folds)) if len(folds) else np.nan,
+        "auroc_sd": float(np.std(folds, ddof=1)) if len(folds) > 1 else np.nan,
         "low": low, "high": high, "auroc_pooled": mean_auroc(one.label, one.probability), "pooled_low": pooled[0],
         "pooled_high": pooled[1],
         **{name: float(np.mean([value[name] for value in values])) for name in REPORTED},
@@ -145,8 +150,11 @@ def _comparison(first: Contender, second: Contender) -> dict[str, object]:
     weight = np.repeat([1.0, -1.0], len(seeds)) / max(1, len(seeds))
     pooled = delong_contrast(first.label, np.vstack(chosen), weight)
     joined = first.folds.merge(second.folds, on=["seed", "fold"], suffixes=("_first", "_second"))
+    joined = joined.dropna(subset=["auroc_first", "auroc_second"])
     difference = (joined["auroc_first"] - joined["auroc_second"]).to_numpy(np.float64)
-    folds = corrected_resampled_t(difference, float(joined["test_over_train_first"].mean()))
+    # Of two contenders the one that learned from fewer molecules varies more.
+    ratio = joined[["test_over_train_first", "test_over_train_second"]].max(axis=1)
+    folds = corrected_resampled_t(difference, float(ratio.mean()))
     return {
         "molecules": len(first.label), "seeds": len(seeds), "folds": len(joined),
         "pooled_difference": pooled.value, "pooled_error": pooled.standard_error, "p_delong": pooled.p,

@@ -1,17 +1,22 @@
 """What `decar benchmark` writes: tables from the stored predictions, and what is not in them.
 
 The folder of the result has predictions.parquet (every number regenerates from it), benchmark.csv and benchmark.md (the
-table), pairs.csv, folds.csv, calibration.csv, not_run.csv. Whatever is there by now is enough for tables: a contender
+table), pairs.csv, folds.csv, calibration.csv, not_run.csv, and of the networks trainings.csv (epochs) and settings.csv
+(what was chosen among). Whatever is there by now is enough for tables: a contender
 that lacks folds is named in not_run.csv, with the reason where there is one.
 """
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from decar.atomic import atomic_path, write_text
-from decar.benchmark.contenders import PERMUTED, unavailable
-from decar.benchmark.parts import parts_of
+from decar.benchmark.choice import settings_table
+from decar.benchmark.contenders import network_contenders, unavailable
+from decar.benchmark.parts import PLACE, Part, parts_of, reason_of, training_folder
+from decar.benchmark.permuted import permuted_line, permuted_table
 from decar.benchmark.tables import calibration_table, contenders_table, folds_table, pairs_table
 from decar.config import Study
 from decar.errors import DataFormatError
@@ -29,13 +34,13 @@ def write_tables(study: Study, dataset_folder: Path, output: Path) -> pd.DataFra
     Raises DataFormatError where no contender has all folds of any split yet.
     """
     parts = parts_of(study, dataset_folder)
-    done = [part for part in parts if (part.folder / "predictions.parquet").exists()]
+    reasons = {part: reason_of(part) for part in parts}
+    done = [part for part in parts if (part.folder / "predictions.parquet").exists() and not reasons[part]]
     left_out = unavailable(study)
     missing = pd.DataFrame([
-        {"contender": part.contender, "split": part.split, "seed": part.seed, "share": part.share, "fold": part.fold,
-         "reason": left_out.get(part.contender, "not computed yet")}
+        {**part.place, "reason": reasons[part] or left_out.get(part.contender, "not computed yet")}
         for part in parts if part not in done
-    ], columns=["contender", "split", "seed", "share", "fold", "reason"])  # fmt: skip
+    ], columns=[*PLACE, "reason"])  # fmt: skip
     write_csv(output / "not_run.csv", missing)
     if not done:
         raise DataFormatError("no part of the benchmark is there yet", where=study.folder / "benchmark" / "parts")
@@ -46,27 +51,34 @@ def write_tables(study: Study, dataset_folder: Path, output: Path) -> pd.DataFra
         raise DataFormatError(
             "no contender has all folds of a split yet", where=output, remedy="let more parts be computed"
         )
+    folds = folds_table(study, predictions)
     write_csv(output / "pairs.csv", pairs_table(study, predictions))
-    write_csv(output / "folds.csv", folds_table(study, predictions))
+    write_csv(output / "folds.csv", folds)
+    write_csv(output / "trainings.csv", trainings_table(study, done))
+    write_csv(output / "settings.csv", settings_table(done))
     write_csv(output / "calibration.csv", calibration_table(study, predictions))
     write_csv(output / "benchmark.csv", contenders)
-    write_text(output / "benchmark.md", markdown(contenders, missing))
+    write_text(output / "benchmark.md", markdown(contenders, missing, permuted_table(study, folds)))
     return contenders
 
 
-def permuted_problems(contenders: pd.DataFrame) -> list[str]:
-    """Return what speaks against the benchmark: a contender on permuted labels whose interval does not hold 0.5."""
-    rows = contenders.loc[contenders["contender"].str.endswith(PERMUTED)]
-    wrong = rows.loc[(rows["low"] > 0.5) | (rows["high"] < 0.5)]
-    return [
-        f"{row['contender']} on split {row['split']}: AUROC {row['auroc']:.3f} ({row['low']:.3f} to {row['high']:.3f}) "
-        f"is not that of a coin: labels reach its training by another way, or one interval in twenty misses"
-        for row in wrong.to_dict("records")
-    ]
+def trainings_table(study: Study, parts: Sequence[Part]) -> pd.DataFrame:
+    """Return a row a training of the networks: its epochs, the one that was kept, whether it stopped before the last.
+
+    `training` counts the members of an ensemble, or the settings that a tuned network is chosen among.
+    """
+    networks, rows = network_contenders(study), []
+    for part in parts:
+        for number in range(len(networks[part.contender].trainings) if part.contender in networks else 0):
+            package = part.folder / training_folder(number) / "model" / "config.json"
+            kept = json.loads(package.read_text(encoding="utf-8"))["metrics"]
+            epochs, best = int(kept["num_epochs"]), int(kept["best_epoch"])
+            rows.append((*part.place.values(), number, epochs, best, epochs < study.training.max_epochs))
+    return pd.DataFrame(rows, columns=[*PLACE, "training", "num_epochs", "best_epoch", "stopped_early"])
 
 
-def markdown(contenders: pd.DataFrame, missing: pd.DataFrame) -> str:
-    """Return the table of the contenders, the best of each split first, and what is not in it."""
+def markdown(contenders: pd.DataFrame, missing: pd.DataFrame, permuted: pd.DataFrame) -> str:
+    """Return the table of the contenders, the best of each split first, what is not in it, and the permutation runs."""
     lines = []
     for (split, share), rows in contenders.groupby(["split", "share"], sort=True):
         first = rows.iloc[0]
@@ -82,6 +94,7 @@ def markdown(contenders: pd.DataFrame, missing: pd.DataFrame) -> str:
                 f"| {row['accuracy']:.3f} | {row['mcc']:.3f} | {row['brier']:.3f} | {row['calibration_error']:.3f} |"
             )
         lines.append("")
+    lines += [f"- {permuted_line(row)}" for row in permuted.itertuples()]
     counts = missing.groupby(["contender", "split", "share", "reason"]).size().reset_index(name="count")
     for row in counts.to_dict("records"):
         where = f"{row['contender']} on {row['split']}, share {row['share']:g}"

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from decar.config import ModelSettings, Study
 from decar.dataset.samples import label_column
-from decar.errors import ConfigError
+from decar.errors import FoldError
 from decar.models.task import Task, slices
 
 
@@ -77,7 +77,7 @@ def properties_of(study: Study, settings: ModelSettings) -> tuple[str, ...]:
 def make_objectives(study: Study, settings: ModelSettings, training: pd.DataFrame) -> tuple[Objective, ...]:
     """Return the objectives of a model from the rows of its training subset.
 
-    Class weights are n / (C n_c), counted by molecules. Raises ConfigError for a property whose training labels cannot
+    Class weights are n / (C n_c), counted by molecules. Raises FoldError for a property whose training labels cannot
     be learned from: no label, one class only, one value only.
     """
     return tuple(_objective(study, settings, training, name) for name in properties_of(study, settings))
@@ -104,8 +104,8 @@ def _objective(study: Study, settings: ModelSettings, training: pd.DataFrame, na
     return Objective(task, weight, tuple(float(value) for value in by_class))
 
 
-def _unlearnable(name: str, seen: Mapping[Any, Any], expected: str) -> ConfigError:
-    return ConfigError(
+def _unlearnable(name: str, seen: Mapping[Any, Any], expected: str) -> FoldError:
+    return FoldError(
         "the training subset lacks a class", where=f"the property {name}", seen=dict(seen), expected=expected,
         remedy="add molecules, lower num_folds, or leave the property out",
     )  # fmt: skip

@@ -18,7 +18,7 @@ from decar.dataset.samples import FIELDS_ALONE, label_column
 from decar.dataset.statistics import load_normalisation
 from decar.dataset.torch_dataset import ShardDataset
 from decar.dataset.voxel_dataset import VoxelDataset
-from decar.errors import ConfigError, DataFormatError
+from decar.errors import DataFormatError, FoldError
 from decar.models.build import build_network
 from decar.models.network import Network
 from decar.models.package import Package, save_package
@@ -72,7 +72,7 @@ def train(
     first one writes; NCCL joins them where training.gpus_per_node is not 0, gloo elsewhere. The number of CPU threads
     of this process is set to `training.threads`. Trainings of another `repeat` begin with other weights, in another
     order.
-    Raises ConfigError for a fold without both classes in training.
+    Raises FoldError for a fold without both classes in training.
     """
     settings = study.training.models[model_name]
     study = study.model_copy(update={"training": study.training.of_model(settings)})
@@ -126,15 +126,15 @@ def train(
 
 
 def _check_validation(study: Study, settings: ModelSettings, validation: VoxelDataset, where: str) -> None:
-    """Raise ConfigError where the validation molecules cannot decide which epoch is kept."""
+    """Raise FoldError where the validation molecules cannot decide which epoch is kept."""
     if not len(validation):
-        raise ConfigError(
+        raise FoldError(
             "the validation subset has no molecule with a label", where=where, expected="one molecule at least",
             remedy="add labelled molecules, lower num_folds or raise validation_fraction",
         )  # fmt: skip
     classes = validation.rows[label_column(study.training.property)].dropna()
     if settings.stop_by == "auroc" and classes.nunique() < 2:
-        raise ConfigError(
+        raise FoldError(
             "the validation subset lacks a class, so it has no AUROC", where=where,
             seen=classes.value_counts().to_dict(), remedy="leave `stop_by: auroc` out, or raise validation_fraction",
         )  # fmt: skip

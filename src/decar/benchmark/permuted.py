@@ -1,0 +1,43 @@
+"""Contenders on permuted labels: what they show was not learned from labels, so they must give an AUROC of 0.5.
+
+Labels are permuted anew for each fold and seed, so what a fold's AUROC is off by is independent of the others: the
+interval of the mean is that of plain t, which is narrower than that of the corrected one, and narrows with seeds. (An
+interval over molecules is no judge: who learned nothing still ranks by size or polarity, in a direction drawn anew in
+every fold.)
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from decar.benchmark.contenders import PERMUTED
+from decar.config import Study
+from decar.evaluate.paired import corrected_interval
+
+COLUMNS = ("contender", "split", "share", "folds", "auroc", "low", "high", "is_a_coin")
+
+
+def permuted_table(study: Study, folds: pd.DataFrame) -> pd.DataFrame:
+    """Return a row (`COLUMNS`) a split, share and contender on permuted labels; `folds` as `folds_table` returns it.
+
+    Without an AUROC in two folds at least nothing is shown, and it is no coin.
+    """
+    rows = []
+    for (split, share, name), part in folds.groupby(["split", "share", "contender"], sort=True):
+        if str(name).endswith(PERMUTED):
+            values = part["auroc"].dropna().to_numpy(np.float64)
+            low, high = corrected_interval(values, 0.0, study.evaluate.confidence)
+            row = (name, split, share, len(values), values.mean() if len(values) else np.nan, low, high)
+            rows.append((*row, bool(low <= 0.5 <= high)))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def permuted_line(row: Any) -> str:
+    """Return what a row says, as `DataFrame.itertuples` yields it."""
+    where = f"{row.contender} on {row.split}" + ("" if row.share == 1 else f", share {row.share:g}")
+    figures = f"AUROC {row.auroc:.3f} ({row.low:.3f} to {row.high:.3f}) over {row.folds} folds"
+    if row.is_a_coin:
+        return f"{where}: {figures}: a coin, as it must be"
+    why = "labels reach its training by another way, or one interval in twenty misses; more seeds tell"
+    return f"{where}: {figures}: not shown to be a coin: {why}"
