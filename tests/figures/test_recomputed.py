@@ -27,6 +27,7 @@ from decar.figures.benchmark import draw_benchmark
 from decar.figures.sources import Sources
 from decar.figures.style import readable
 from decar.receipt import write_table
+from decar.stages import derive_seed
 from tests.figures.study_on_disk import make_study
 
 NUM, FOLDS, SHARES = 60, 3, (0.25, 0.5, 1.0)
@@ -56,6 +57,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     settings["evaluate"] |= {"baselines": [], "num_bootstrap": 50}
     settings["benchmark"] |= {
         "splits": {"random": {"scheme": "random", "num_folds": FOLDS}}, "baselines": ["atom_counts"], "permuted": [],
+        "num_seeds": 2,
     }  # fmt: skip
     return Study.model_validate(settings)
 
@@ -206,9 +208,56 @@ def of_folds(parts: pd.DataFrame, contender: str, share: float) -> tuple[float, 
     for _, fold in own.groupby(["seed", "fold"]):
         test = fold[fold["subset"] == "test"]
         areas.append(sk.roc_auc_score(test["label"], test["probability"]))
-        ratios.append(len(test) / (len(fold) - len(test)))
+        learned = ["train", "validation"] if contender == "atom_counts" else ["train"]  # a baseline fits them all
+        ratios.append(len(test) / fold["subset"].isin(learned).sum())
     error = np.sqrt((1 / len(areas) + np.mean(ratios)) * np.var(areas, ddof=1))
     return float(np.mean(areas)), float(t.ppf(0.975, len(areas) - 1) * error)
+
+
+def by_seed(rows: pd.DataFrame) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return label and probability of the molecules, in one order, of each seed."""
+    ordered = rows.sort_values("key")
+    return [(one["label"].to_numpy(), one["probability"].to_numpy()) for _, one in ordered.groupby("seed")]
+
+
+def test_tables_of_two_seeds(study: Study, parts: pd.DataFrame) -> None:
+    """The interval of the pooled AUROC resamples molecules, the same for all seeds; a pair is tested on mean AUROCs."""
+    folder, names = study.folder / "benchmark", sorted(NOISE)
+    test = parts[(parts["share"] == 1) & (parts["subset"] == "test")]
+    seeds = {name: by_seed(test[test["contender"] == name]) for name in names}
+    assert {len(found) for found in seeds.values()} == {2}
+    table = pd.read_csv(folder / "benchmark.csv").query("share == 1").set_index("contender")
+    assert (table["seeds"] == 2).all()
+    assert (table["folds"] == 2 * FOLDS).all()
+    drawn = np.random.default_rng(derive_seed(study.seed, "benchmark", "random"))
+    weights = drawn.multinomial(NUM, np.full(NUM, 1 / NUM), size=50)
+    for name in names:
+        means = [np.mean([sk.roc_auc_score(*two, sample_weight=row) for two in seeds[name]]) for row in weights]
+        expected = np.quantile(means, [0.025, 0.975])
+        np.testing.assert_allclose(table.loc[name, ["pooled_low", "pooled_high"]].to_list(), expected, atol=ROUNDED)
+    (pair,) = (
+        pd.read_csv(folder / "pairs.csv")
+        .query("share == 1 and first == @names[0] and second == @names[1]")
+        .itertuples()
+    )
+    label = seeds[names[0]][0][0]
+    order = {name: np.array([np.sign(np.subtract.outer(p[label == 1], p[label == 0])) for _, p in seeds[name]])
+             for name in names}  # fmt: skip
+    kernel = (order[names[0]].mean(axis=0) - order[names[1]].mean(axis=0)) / 2
+    assert pair.pooled_difference == pytest.approx(kernel.mean(), abs=ROUNDED)
+    error = np.sqrt(sum(kernel.mean(axis=axis).var(ddof=1) / kernel.shape[1 - axis] for axis in (0, 1)))
+    assert pair.pooled_error == pytest.approx(error, abs=ROUNDED)
+    assert pair.p_delong == pytest.approx(2 * norm.sf(abs(kernel.mean()) / error), rel=1e-5)
+    folds = [
+        test[test["contender"] == name].groupby(["seed", "fold"])[["label", "probability"]]
+        .apply(lambda part: sk.roc_auc_score(*part.to_numpy().T)).to_numpy() for name in names
+    ]  # fmt: skip
+    difference = folds[0] - folds[1]
+    # A third of the molecules tests, a third trains.
+    error = np.sqrt((1 / len(difference) + 1) * difference.var(ddof=1))
+    assert pair.difference == pytest.approx(difference.mean(), abs=ROUNDED)
+    p = 2 * t.sf(abs(difference.mean()) / error, len(difference) - 1)
+    assert pair.p_resampled_t == pytest.approx(p, rel=1e-5)
 
 
 def test_growth_with_data(study: Study, sources: Sources, parts: pd.DataFrame) -> None:
@@ -233,7 +282,7 @@ def test_benchmark_figure(study: Study, parts: pd.DataFrame) -> None:
     for name, marker in (("electron_cloud", "o"), ("promolecular_control", "s"), ("atom_counts", "D")):
         own = whole[whole["contender"] == name]
         ((pooled, place),) = points(forest, marker)
-        assert pooled == pytest.approx(sk.roc_auc_score(own["label"], own["probability"]))
+        assert pooled == pytest.approx(np.mean([sk.roc_auc_score(*two) for two in by_seed(own)]), abs=ROUNDED)
         (mean,) = (x for x, y in points(forest, "|") if y == place)
         assert mean == pytest.approx(of_folds(parts, name, 1.0)[0], abs=ROUNDED)
         (line,) = (line for line in growth.lines if line.get_label() == readable(name))

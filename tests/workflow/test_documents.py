@@ -78,7 +78,7 @@ def test_commands_run_on_a_finished_study(documented: list[Line], reader: Worksp
 
 
 def test_benchmark_commands_run(documented: list[Line], reader: Workspace) -> None:
-    """One network first, then all, then the tables alone; for Snakemake nothing is left to be done. Then the page."""
+    """One network first, then all, then the tables alone; Snakemake makes what is missing. Then the page."""
     settings = {"splits": {"scaffold": {"scheme": "scaffold", "num_folds": 2}}, "networks": ["decar"],
                 "baselines": ["tuned_lightgbm_atom_counts"]}  # fmt: skip
     study = yaml.safe_dump({**reader.study(), "benchmark": settings})
@@ -99,6 +99,13 @@ def test_benchmark_commands_run(documented: list[Line], reader: Workspace) -> No
     assert set(pd.read_csv(BytesIO(second["benchmark.csv"]))["contender"]) == {"decar", *settings["baselines"]}
     assert second == third
     assert "Nothing to be done" in run(snakemake.filled({}), reader)[1]
+    (part,) = (reader.folder / "results/small/benchmark/parts").glob("tuned_lightgbm_atom_counts-*-fold1-*")
+    shutil.rmtree(part)
+    for name in ("benchmark.md", "benchmark.csv", "predictions.parquet"):
+        (folder / name).unlink()
+    assert run(snakemake.filled({}), reader)[0] == 0
+    assert (part / "predictions.parquet").exists()
+    assert {path.name: path.read_bytes() for path in folder.glob("*.csv")} == third
     copy, kept = reader.folder / "docs" / "benchmark.md", reader.folder / "kept"
     (copy.parent / "images").mkdir(parents=True)
     shutil.copy(ROOT / "docs" / "benchmark.md", copy)

@@ -71,6 +71,8 @@ def trainings_table(study: Study, parts: Sequence[Part]) -> pd.DataFrame:
     for part in parts:
         for number in range(len(networks[part.contender].trainings) if part.contender in networks else 0):
             package = part.folder / training_folder(number) / "model" / "config.json"
+            if not package.exists():  # predictions are enough for all other tables
+                continue
             kept = json.loads(package.read_text(encoding="utf-8"))["metrics"]
             epochs, best = int(kept["num_epochs"]), int(kept["best_epoch"])
             rows.append((*part.place.values(), number, epochs, best, epochs < study.training.max_epochs))
