@@ -27,7 +27,11 @@ class LabelSettings(Section):
     """One property of the molecules, read from a column of the table; an empty cell is a missing value."""
 
     column: str = Field(description="Column of the table that holds the values.")
-    kind: Literal["binary", "multiclass", "regression"] = Field("binary", description="What the values are.")
+    kind: Literal["binary", "multiclass", "regression", "category"] = Field(
+        "binary",
+        description="What the values are. A `category` is any text (a source, a series); it is not learned, but holds "
+        "molecules together in a split of the benchmark.",
+    )
     unit: str | None = Field(None, description="Unit of a regression property, for axes and tables.")
 
 
@@ -395,7 +399,9 @@ class BenchmarkSplit(Section):
         description="`random` by group; `scaffold` (Murcko); `cluster` (Butina on ECFP4, doi 10.1021/ci9803381); "
         "`column`: molecules with one value of a property stay together.",
     )
-    column: Name | None = Field(None, description="For `column`: a property of molecules.labels, such as a year.")
+    column: Name | None = Field(
+        None, description="For `column`: a property of molecules.labels, such as a year or a `category`."
+    )
     cluster_distance: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.6, description="For `cluster`: Tanimoto distance from a cluster's centre to its members at most."
     )
@@ -639,11 +645,12 @@ class Study(Section):
             )
         for name, model in self.training.models.items():
             missing = sorted(set(model.fields) - set(self.fields.names))
-            unknown = sorted(set(model.tasks) - (set(self.molecules.labels) - {self.training.property}))
+            learnable = {key for key, label in self.molecules.labels.items() if label.kind != "category"}
+            unknown = sorted(set(model.tasks) - (learnable - {self.training.property}))
             if unknown:
                 raise ValueError(
-                    f"training.models.{name}.tasks has {unknown}, but further properties are of molecules.labels: "
-                    f"{sorted(set(self.molecules.labels) - {self.training.property})}"
+                    f"training.models.{name}.tasks has {unknown}, but further properties are of molecules.labels "
+                    f"(categories are not learned): {sorted(learnable - {self.training.property})}"
                 )
             if missing:
                 raise ValueError(f"training.models.{name}.fields has {missing}, which fields.names does not compute")

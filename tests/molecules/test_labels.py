@@ -51,6 +51,17 @@ def test_a_wrong_value_names_row_identifier_column_and_value(kind: str, cell: st
         assert part in str(caught.value)
 
 
+def test_a_category_is_any_text_and_tells_texts_apart() -> None:
+    label = {"source": LabelSettings(column="source", kind="category")}
+    cells = ["Acme", "beta labs", "", " Acme ", "acme"]
+    values = parse_labels(rows(source=cells), label).set_index("id")["value"]
+    assert values["m1"] == values["m4"]
+    assert values[["m1", "m2", "m5"]].nunique() == 3
+    assert "m3" not in values
+    # The number is that of the text, whatever else stands in the table.
+    assert parse_labels(rows(source=["x", "Acme"]), label)["value"].tolist()[1] == values["m1"]
+
+
 def test_no_label_at_all_keeps_the_columns() -> None:
     table = parse_labels(rows(sweet=["", ""]), {"sweet": LabelSettings(column="sweet")})
     merged, conflicts = merge_labels(table, {"m1": "k"}, "error")

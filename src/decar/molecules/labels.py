@@ -1,8 +1,10 @@
 """Labels: values of any number of properties, apart from the structures; missing values are left out.
 
-A binary value is 0 or 1 (also true/false, yes/no), a class its number 0, 1, 2, ..., a regression value a number.
+A binary value is 0 or 1 (also true/false, yes/no), a class its number 0, 1, 2, ..., a regression value a number. A
+category is any text, kept as a number that follows from it: it is not learned, but holds molecules of a split together.
 """
 
+import hashlib
 import math
 from collections.abc import Mapping
 from typing import Literal
@@ -20,11 +22,13 @@ MERGED_COLUMNS = ("key", "property", "value", "kind", "unit")
 CONFLICT_COLUMNS = ("key", "property", "ids", "values")
 
 BINARY = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
+HASH_DIGITS = 12  # of the SHA-256 of a category: 48 bits, which a float64 holds
 MISSING = {"", "na", "n/a", "nan", "none", "null"}
 EXPECTED = {
     "binary": "0 or 1 (also true/false, yes/no), or an empty cell",
     "multiclass": "the number of a class, 0, 1, 2, ..., or an empty cell",
     "regression": "a finite number, or an empty cell",
+    "category": "any text",
 }
 
 
@@ -110,6 +114,8 @@ def _value(text: str, kind: str) -> float | None:
     if kind == "binary":
         # A spreadsheet may have turned 1 into 1.0.
         return BINARY.get(text.lower().removesuffix(".0"))
+    if kind == "category":
+        return float(int(hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS], 16))
     try:
         value = float(text)
     except ValueError:

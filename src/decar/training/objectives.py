@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from decar.config import ModelSettings, Study
 from decar.dataset.samples import label_column
-from decar.errors import FoldError
+from decar.errors import ConfigError, FoldError
 from decar.models.task import Task, slices
 
 
@@ -94,6 +94,8 @@ def _objective(study: Study, settings: ModelSettings, training: pd.DataFrame, na
         if not scale > 0:
             raise _unlearnable(name, dict.fromkeys(values.tolist()), "labels of more than one value")
         return Objective(Task(name, "regression", label.unit, mean=mean, scale=scale), weight, ())
+    if label.kind == "category":
+        raise ConfigError("a category is not learned", where=f"the property {name}", expected="binary or multiclass")
     counts = rows.groupby(label_column(name))["weight"].sum()
     classes = tuple(float(value) for value in counts.index)
     if len(classes) < 2 or (label.kind == "binary" and set(classes) != {0.0, 1.0}):
