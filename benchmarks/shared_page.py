@@ -1,20 +1,27 @@
-"""Write the tables of docs/benchmark.md from what `decar benchmark` wrote, and keep what they were made from.
+"""Write the tables of docs/benchmark.md from predictions that are kept in the repository.
 
-    python -m benchmarks.shared_page RESULTS docs/benchmark.md benchmarks/shared_benchmark
-        [--multitask RESULTS] [--splits RESULTS] [--seeds RESULTS] [--heads RESULTS] [--pretrained RESULTS]
+    python -m benchmarks.shared_page docs/benchmark.md
 
-RESULTS is the folder of benchmark.csv and pairs.csv (results/<study>/benchmark/<hash>); its tables are copied to the
-third folder, and the figure beside the page's pictures. Networks that learned other properties, too, come from a
-benchmark of their own on the same folds, as do other splits and seeds, heads on random kernels, and pretrained ones.
+Whatever `python -m benchmarks.shared_keep` kept in benchmarks/shared_benchmark becomes tables by the code that makes
+those of `decar benchmark`; sections of studies that are not there are left as they are. A test holds the page to it.
 """
 
 import argparse
-import shutil
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
+from benchmarks.shared_study import settings_of
 
 from decar.atomic import write_text
+from decar.benchmark.permuted import permuted_table
+from decar.benchmark.tables import calibration_table, contenders_table, folds_table, pairs_table
+from decar.config import Study
+from decar.figures.benchmark import draw_benchmark
+from decar.figures.save import save_drawing
+from decar.receipt import read_table
+
+KEPT = Path(__file__).parent / "shared_benchmark"
 
 COMPARED = (
     ("density against shape", "steerable_density", "steerable_promolecular"),
@@ -29,7 +36,7 @@ COMPARED = (
     ("fingerprints against density", "tuned_random_forest", "steerable_density"),
     ("", "tuned_lightgbm", "steerable_density"),
     ("descriptors against density", "tuned_lssvm_descriptors", "steerable_density"),
-    ("D-MPNN against density", "chemprop", "steerable_density"),
+    ("D-MPNN against density", "tuned_chemprop", "steerable_density"),
     ("atom counts against density", "tuned_lightgbm_atom_counts", "steerable_density"),
     ("density against shape", "head_density_ensemble", "head_promolecular_ensemble"),
     ("the potential, too", "head_density_potential_ensemble", "head_density_ensemble"),
@@ -41,6 +48,9 @@ COMPARED = (
     ("pretrained kernels", "head_density_pretrained", "head_density"),
     ("", "published_density_pretrained", "published_density_from_scratch"),
 )
+
+
+SEEDS = ("seeds", "head_seeds")
 
 
 def contenders(table: pd.DataFrame) -> str:
@@ -89,6 +99,38 @@ def growth(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
+def permuted(table: pd.DataFrame) -> str:
+    """Return AUROC on permuted labels over all folds and seeds, with the interval of plain t."""
+    lines = ["| contender | share | folds | AUROC (95 %) | 0.5 within |", "|---|---:|---:|---|---|"]
+    for row in table.itertuples():
+        within = "yes" if row.is_a_coin else "**no**"
+        figures = f"{row.auroc:.3f} ({row.low:.3f} to {row.high:.3f})"
+        lines.append(f"| `{row.contender}` | {row.share:.0%} | {row.folds} | {figures} | {within} |")
+    return "\n".join(lines) + "\n"
+
+
+def epochs(table: pd.DataFrame) -> str:
+    """Return how long networks were trained: trainings, how many stopped before the last epoch, the epoch kept."""
+    lines = ["| contender | trainings | stopped early | epochs, median | kept, median |", "|---|---:|---:|---:|---:|"]
+    for name, rows in table[table["share"] == 1].groupby("contender", sort=True):
+        median = rows[["num_epochs", "best_epoch"]].median()
+        lines.append(
+            f"| `{name}` | {len(rows)} | {int(rows['stopped_early'].sum())} | {median['num_epochs']:.0f} | "
+            f"{median['best_epoch']:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def chosen(table: pd.DataFrame) -> str:
+    """Return how often each setting was chosen on the folds of a tuned contender."""
+    lines = ["| contender | chosen on the folds |", "|---|---|"]
+    for name, rows in table[table["is_chosen"]].groupby("contender", sort=True):
+        count = rows["settings"].value_counts()
+        texts = [f"{text.strip('{}')}" + (f" ({many} folds)" if many > 1 else "") for text, many in count.items()]
+        lines.append(f"| `{name}` | {'; '.join(texts)} |".replace('"', ""))
+    return "\n".join(lines) + "\n"
+
+
 def by_column(tables: dict[str, pd.DataFrame]) -> str:
     """Return AUROC (mean of folds, interval) of the contenders that two tables or more have, a column a table."""
     # A contender that lacks seeds of a table is not in it.
@@ -112,35 +154,71 @@ def insert(page: Path, mark: str, text: str) -> None:
     write_text(page, f"{before}<!-- {mark} -->\n{text}<!-- {mark} -->\n{after}")
 
 
-def main(
-    results: Path, page: Path, kept: Path, splits: Path | None, seeds: Path | None, **further: Path | None
-) -> None:
-    kept.mkdir(parents=True, exist_ok=True)
-    for name in ("benchmark", "pairs", "folds"):
-        shutil.copyfile(results / f"{name}.csv", kept / f"{name}.csv")
-    shutil.copyfile(results / "benchmark_figure.png", page.parent / "images" / "benchmark.png")
-    table, compared = pd.read_csv(results / "benchmark.csv"), pd.read_csv(results / "pairs.csv")
-    insert(page, "contenders", contenders(table))
-    insert(page, "pairs", pairs(compared))
-    insert(page, "growth", growth(table))
-    for name, folder in further.items():
-        if folder is not None:
-            shutil.copyfile(folder / "benchmark.csv", kept / f"{name}.csv")
-            insert(page, name, contenders(pd.read_csv(folder / "benchmark.csv")))
-            insert(page, f"{name}_pairs", pairs(pd.read_csv(folder / "pairs.csv")))
-    if splits is not None:
-        shutil.copyfile(splits / "benchmark.csv", kept / "splits.csv")
-        other = {str(name): part for name, part in pd.read_csv(splits / "benchmark.csv").groupby("split")}
-        insert(page, "splits", by_column({"scaffold": table, **other}))
-    if seeds is not None:
-        shutil.copyfile(seeds / "benchmark.csv", kept / "seeds.csv")
-        insert(page, "seeds", by_column({"one seed": table, "three seeds": pd.read_csv(seeds / "benchmark.csv")}))
+class Kept:
+    """The tables of one kept study, made anew from its predictions."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.study = Study.model_validate(settings_of(name, Path(), "0"))
+        self.predictions = read_table(KEPT / f"{name}.parquet")
+        self.contenders = contenders_table(self.study, self.predictions)
+        self.folds = folds_table(self.study, self.predictions)
+
+    @property
+    def pairs(self) -> pd.DataFrame:
+        """Return the paired tests."""
+        return pairs_table(self.study, self.predictions)
+
+    def table(self, what: str) -> pd.DataFrame:
+        """Return `trainings` or `settings`."""
+        return pd.read_csv(KEPT / f"{self.name}.{what}.csv")
+
+
+@cache
+def kept(name: str) -> Kept | None:
+    """Return the tables of a study, or None where it is not kept."""
+    return Kept(name) if (KEPT / f"{name}.parquet").exists() else None
+
+
+def sections() -> dict[str, str]:
+    """Return the text of each marked section of the page that the kept predictions tell."""
+    found: dict[str, str] = {}
+    for name, mark in (("study", ""), ("heads", "heads"), ("tuned", "tuned"), ("multitask", "multitask")):
+        if one := kept(name):
+            found[mark or "contenders"] = contenders(one.contenders)
+            found[f"{mark}_pairs" if mark else "pairs"] = pairs(one.pairs)
+    main, heads = kept("study"), kept("heads")
+    if main and heads:
+        both = pd.concat([main.contenders, heads.contenders], ignore_index=True)
+        found["growth"] = growth(both.drop_duplicates(["contender", "share"]))
+        found["epochs"] = epochs(main.table("trainings"))
+        for mark, names, first in (("splits", ("splits", "head_splits"), "scaffold"), ("seeds", SEEDS, "one seed")):
+            others = [one for name in names if (one := kept(name))]
+            if others:
+                joined = pd.concat([one.contenders for one in others], ignore_index=True)
+                columns = (
+                    {str(split): rows for split, rows in joined.groupby("split", sort=False)}
+                    if mark == "splits" else {"three seeds": joined}
+                )  # fmt: skip
+                found[mark] = by_column({first: both[both["share"] == 1].drop_duplicates("contender"), **columns})
+    if one := kept("tuned"):
+        found["chosen"] = chosen(one.table("settings"))
+    if one := kept("permuted"):
+        found["permuted"] = permuted(permuted_table(one.study, one.folds))
+    return found
+
+
+def main(page: Path) -> None:
+    for mark, text in sections().items():
+        insert(page, mark, text)
+    if one := kept("study"):
+        calibration = calibration_table(one.study, one.predictions)
+        figures = one.study.figures.model_copy(update={"formats": ("png",)})
+        picture, _ = save_drawing(draw_benchmark(one.contenders, calibration), "benchmark", KEPT, figures)
+        picture.replace(page.parent / "images" / picture.name)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for place in ("results", "page", "kept"):
-        parser.add_argument(place, type=Path)
-    for option in ("--multitask", "--splits", "--seeds", "--heads", "--pretrained"):
-        parser.add_argument(option, type=Path)
-    main(**vars(parser.parse_args()))
+    parser.add_argument("page", type=Path)
+    main(parser.parse_args().page)

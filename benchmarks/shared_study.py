@@ -16,6 +16,7 @@ there is kept.
 
 Beside study.yaml lie those of FURTHER, of the same records and results: `splits` (random and cluster), `seeds` (three),
 `improved` (what docs/benchmark.md found to help), `heads` (on random kernels, all epochs, and ensembles of them),
+`head_splits`, `head_seeds`, `tuned` (nine settings of each network), `permuted` (ten seeds of permuted labels),
 `rotations` (continuous ones), `fields` (all scalar ones),
 `pretrained` (networks with and without pretraining on fields, on the unlabelled molecules too where there are any),
 `spacing_0.4` and `spacing_0.9` [angstrom].
@@ -163,6 +164,13 @@ FURTHER: dict[str, dict[str, Any]] = {
     "head_splits": {
         "training": OF_HEADS, "benchmark": {**WHOLE, "baselines": [], "networks": HEADS, "splits": OTHER_SPLITS},
     },
+    "permuted": {
+        "training": OF_HEADS,
+        "benchmark": {
+            **WHOLE, "baselines": ["tuned_lssvm_descriptors"], "networks": [], "num_seeds": 10,
+            "permuted": ["tuned_lssvm_descriptors", "head_density", "head_density_potential"],
+        },
+    },
     "head_seeds": {
         "training": OF_HEADS, "benchmark": {**WHOLE, "baselines": [], "networks": HEADS, "num_seeds": 3},
     },
@@ -282,17 +290,28 @@ def further(name: str) -> dict[str, Any]:
     }
 
 
-def write_study(folder: Path, example: str, changes: dict[str, Any], name: str = "study") -> Study:
-    """Write FOLDER/NAME.yaml, unless it is there, and return what it says."""
-    path = folder / f"{name}.yaml"
+def changes_of(name: str) -> dict[str, Any]:
+    """Return the parts of a study file, by its name, that differ from study.yaml."""
+    if name == "study":
+        return {}
+    return multitask() if name == "multitask" else further(name)
+
+
+def settings_of(name: str, folder: Path, example: str) -> dict[str, Any]:
+    """Return what FOLDER/NAME.yaml says."""
+    asked = {**STUDY, **changes_of(name)}
+    return {
+        **asked, "results": str(folder / "results"), "store": str(folder / "store"),
+        "molecules": {**asked["molecules"], "table": str(folder / "table.sdf")},
+        "figures": {**STUDY["figures"], "example": example},
+    }  # fmt: skip
+
+
+def write_study(folder: Path, example: str, name: str, *, is_main: bool = False) -> Study:
+    """Write FOLDER/NAME.yaml, or FOLDER/study.yaml for the main one, unless it is there, and return what it says."""
+    path = folder / f"{'study' if is_main else name}.yaml"
     if not path.exists():
-        asked = {**STUDY, **changes}
-        settings = {
-            **asked, "results": str(folder / "results"), "store": str(folder / "store"),
-            "molecules": {**asked["molecules"], "table": str(folder / "table.sdf")},
-            "figures": {**STUDY["figures"], "example": example},
-        }  # fmt: skip
-        write_text(path, yaml.safe_dump(settings, sort_keys=False))
+        write_text(path, yaml.safe_dump(settings_of(name, folder, example), sort_keys=False))
     return load_study(path)
 
 
@@ -327,10 +346,11 @@ def main(
     if unlabelled:
         entries += read_entries(unlabelled, "u-", limit, is_multitask, molecules)
     write_text(folder / "table.sdf", entries)
-    study = write_study(folder, next(iter(molecules)), multitask() if is_multitask else {})
+    example = next(iter(molecules))
+    study = write_study(folder, example, "multitask" if is_multitask else "study", is_main=True)
     if not is_multitask:
         for name in FURTHER:
-            write_study(folder, next(iter(molecules)), further(name), name)
+            write_study(folder, example, name)
     store, num_imported = Store(study.store), 0
     for row in build_index(study.molecules, study.folder / "plan" / "rows", print).to_dict("records"):
         if row["status"] != "ok":

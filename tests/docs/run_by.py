@@ -17,7 +17,9 @@ RUN_BY = {  # test: pattern of whole commands
     f"{WORKFLOW}::test_commands_run_on_a_finished_study":
         r"decar (config|doctor|figures|summary|verify).*|decar estimate --study (my_study|config)\.yaml.*",
     f"{WORKFLOW}::test_benchmark_commands_run":
-        r"(decar|snakemake) benchmark .*my_study\.yaml.*|python -m benchmarks\.shared_page .*",
+        r"(decar|snakemake) benchmark .*my_study\.yaml.*|python -m benchmarks\.shared_keep .*",
+    "tests/docs/test_shared_page.py::test_the_page_says_what_the_kept_predictions_say":
+        r"python -m benchmarks\.shared_page .*",
     f"{WORKFLOW}::test_records_of_two_engines_are_compared": r"python benchmarks/cluster_study\.py compare .*",
     f"{WORKFLOW}::test_the_paper_is_planned_from_a_table_of_the_published_form":
         r"decar import chemtastesdb .*|(decar estimate|snakemake -n) .*examples/paper\.yaml.*",
@@ -47,7 +49,7 @@ class Excuse:
 
 
 # Scripts that measure for minutes: all but those above.
-QUICK = r"costs_fit|shared_study|shared_page|cluster_study\.py compare|report_picture"
+QUICK = r"costs_fit|shared_study|shared_keep|shared_page|cluster_study\.py compare|report_picture"
 MEASURES = rf"(OMP_NUM_THREADS=1 )?python (-m )?(benchmarks|docs)[./](?!{QUICK}).*"
 NOT_RUN = {
     r"(cd \S+ && )?git clone .*|source .*": Excuse("what makes the clone and the shell in which the tests run"),

@@ -18,7 +18,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from decar.benchmark.tables import contenders_table
 from decar.cli import app
+from decar.config import Study
 from decar.figures.catalogue import CATALOGUE
 from tests.docs.commands import DOCUMENTS, ROOT, Line, commands
 from tests.workflow.conftest import Workspace, jobs_in, make_workspace
@@ -83,9 +85,9 @@ def test_benchmark_commands_run(documented: list[Line], reader: Workspace) -> No
                 "baselines": ["tuned_lightgbm_atom_counts"]}  # fmt: skip
     study = yaml.safe_dump({**reader.study(), "benchmark": settings})
     (reader.folder / "my_study.yaml").write_text(study)
-    only, whole, tables_only, snakemake, page = (
+    only, whole, tables_only, snakemake, keep = (
         next(line for line in documented if text in line.command)
-        for text in ("--only", "decar benchmark --study", "--tables-only", "snakemake", "shared_page")
+        for text in ("--only", "decar benchmark --study", "--tables-only", "snakemake", "shared_keep")
     )
     outputs = []
     for line in (only, whole, tables_only):
@@ -106,15 +108,11 @@ def test_benchmark_commands_run(documented: list[Line], reader: Workspace) -> No
     assert run(snakemake.filled({}), reader)[0] == 0
     assert (part / "predictions.parquet").exists()
     assert {path.name: path.read_bytes() for path in folder.glob("*.csv")} == third
-    copy, kept = reader.folder / "docs" / "benchmark.md", reader.folder / "kept"
-    (copy.parent / "images").mkdir(parents=True)
-    shutil.copy(ROOT / "docs" / "benchmark.md", copy)
-    places = {"FOLDER/results/shared/benchmark/HASH": folder, "docs/benchmark.md": copy,
-              "benchmarks/shared_benchmark": kept}  # fmt: skip
-    run_script(page.filled(places))
-    assert (kept / "benchmark.csv").read_bytes() == third["benchmark.csv"]
-    auroc = pd.read_csv(kept / "benchmark.csv").set_index("contender")["auroc"]
-    assert f"| `decar` | model | {auroc['decar']:.3f} (" in copy.read_text(encoding="utf-8")
+    kept = reader.folder / "kept"
+    run_script(keep.filled({"FOLDER/results/shared/benchmark/HASH": folder, "benchmarks/shared_benchmark": kept}))
+    table = contenders_table(Study.model_validate(yaml.safe_load(study)), pd.read_parquet(kept / "study.parquet"))
+    found, written = (one.set_index("contender")["auroc"] for one in (table, pd.read_csv(folder / "benchmark.csv")))
+    assert found.to_dict() == pytest.approx(written.to_dict(), abs=1e-6)
 
 
 def run_script(words: Sequence[str]) -> None:
