@@ -11,7 +11,7 @@ rule benchmark_part:
     resources:
         gpu=gpus_of_part,
         mem_mb=mem_mb("train"),
-        runtime=runtime("train"),
+        runtime=minutes_of_part,
     params:
         study=PLAN.study,
         dataset=lambda wildcards: PLAN.dataset,

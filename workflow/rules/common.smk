@@ -168,12 +168,24 @@ def benchmark_parts():
     ]
 
 
+def trainings_of_part(wildcards):
+    """How many trainings of a network a part of the benchmark is: none for a baseline."""
+    found = {
+        name: len(network.trainings)
+        for name, network in network_contenders(STUDY).items()
+        if wildcards.part.startswith(f"{name}-")
+    }
+    return found[max(found, key=len)] if found else 0
+
+
 def gpus_of_part(wildcards):
     """A network of a study that trains on GPUs needs one, a baseline needs none."""
-    is_network = any(
-        wildcards.part.startswith(f"{name}-") for name in network_contenders(STUDY)
-    )
-    return gpus_per_part(STUDY) if is_network else 0
+    return gpus_per_part(STUDY) if trainings_of_part(wildcards) else 0
+
+
+def minutes_of_part(wildcards, attempt):
+    """An ensemble, or a network that is tuned, is several trainings after one another."""
+    return max(1, trainings_of_part(wildcards)) * runtime("train")(wildcards, attempt)
 
 
 def benchmark_of_figure(wildcards):
