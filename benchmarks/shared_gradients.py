@@ -1,10 +1,10 @@
 """The figure of gradients and of the gap by number of rotations, from the trainings of `decar benchmark`.
 
-    python -m benchmarks.shared_gradients docs/images/gradients.png PARTS [PARTS ...]
+    python -m benchmarks.shared_gradients docs/images/gradients.png benchmarks/shared_benchmark PARTS [PARTS ...]
 
 PARTS: results/<study>/benchmark/parts of the study of `benchmarks/shared_study.py`, and of `rotations.yaml` with
 continuous ones. Gradients of NETWORKS on the density, and the gap of the published one by its rotations, on the
-scaffold folds that are there.
+scaffold folds that are there. The gaps are kept as gaps.csv in the second folder, for `benchmarks.shared_page`.
 """
 
 import sys
@@ -33,13 +33,13 @@ def jobs(parts: list[Path]) -> list[Job]:
     return found
 
 
-def main(output: Path, parts: list[Path]) -> None:
-    """Draw, and print the mean gaps."""
+def main(output: Path, kept: Path, parts: list[Path]) -> None:
+    """Draw, and keep the gaps."""
     norms, gaps = tabulate(jobs(parts))
-    print(gaps.groupby(["series", "rotations"])["gap"].agg(["mean", "count"]).round(3))
+    gaps.to_csv(kept / "gaps.csv", index=False, float_format="%.6g")
     with style():
         draw(norms[norms["model"].isin(NETWORKS)], gaps).savefig(output, dpi=200)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [Path(argument) for argument in sys.argv[2:]])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), [Path(argument) for argument in sys.argv[3:]])

@@ -18,6 +18,7 @@ from decar.benchmark.permuted import permuted_table
 from decar.benchmark.tables import calibration_table, contenders_table, folds_table, pairs_table
 from decar.config import Study
 from decar.figures.benchmark import draw_benchmark
+from decar.figures.gradients import ROTATIONS
 from decar.figures.save import save_drawing
 from decar.receipt import read_table
 
@@ -131,6 +132,18 @@ def chosen(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
+def gap_by_rotations(table: pd.DataFrame) -> str:
+    """Return the gap of the last epoch by number of rotations: of all folds, and of those that each number has."""
+    own = table[table["series"] == "published_density"]
+    wide = own.pivot_table(index="rotations", columns="fold", values="gap", sort=False)
+    common = wide.dropna(axis=1)
+    lines = ["| rotations | folds | gap, mean [nat] | of the folds that all have |", "|---:|---:|---:|---:|"]
+    for name in [name for name in ROTATIONS.values() if name in wide.index]:
+        row = wide.loc[name].dropna()
+        lines.append(f"| {name} | {len(row)} | {row.mean():.2f} | {common.loc[name].mean():.2f} |")
+    return "\n".join(lines) + "\n"
+
+
 def by_column(tables: dict[str, pd.DataFrame]) -> str:
     """Return AUROC (mean of folds, interval) of the contenders that two tables or more have, a column a table."""
     # A contender that lacks seeds of a table is not in it.
@@ -203,6 +216,8 @@ def sections() -> dict[str, str]:
                 found[mark] = by_column({first: both[both["share"] == 1].drop_duplicates("contender"), **columns})
     if one := kept("tuned"):
         found["chosen"] = chosen(one.table("settings"))
+    if (KEPT / "gaps.csv").exists():
+        found["gaps"] = gap_by_rotations(pd.read_csv(KEPT / "gaps.csv"))
     if one := kept("permuted"):
         found["permuted"] = permuted(permuted_table(one.study, one.folds))
     return found
