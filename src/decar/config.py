@@ -213,8 +213,8 @@ class ModelSettings(Section):
     kernel_diameters_angstrom: tuple[Positive, ...] | None = Field(
         None,
         description="`steerable`: diameter of the kernels of each layer [angstrom], in place of `kernel_size`: the "
-        "same kernels at any spacing that holds them. `kernel_size: 5` at a spacing h has 8 h, 10 h, 20 h, ...; half as "
-        "much again keeps what sampling changes small (docs/networks.md). Null: kernels of `kernel_size` voxels.",
+        "same kernels at any spacing that holds them. `kernel_size: 5` at a spacing h has 8 h, 10 h, 20 h, ...; half "
+        "as much again keeps what sampling changes small (docs/networks.md). Null: kernels of `kernel_size` voxels.",
     )
     pooling: Literal["max", "average"] = Field(
         "max", description="Pooling after each convolution, by 2 along each axis."
