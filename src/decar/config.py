@@ -3,12 +3,15 @@
 `config/README.md` and `config/schema.json` are generated from it (`decar config --write`), and a test keeps them equal.
 """
 
+import math
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from decar.errors import ConfigError
 
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -189,9 +192,13 @@ class PretrainingSettings(Section):
 # Settings of a model that came later, by the value at which they leave the names of trainings as they were.
 LATER_SETTINGS = {
     "readout": "last", "stop_by": "loss", "pretraining": None, "learning_rate": None, "weight_decay": None,
+    "kernel_diameters_angstrom": None,
 }  # fmt: skip
 # Settings of a model that no benchmark tunes: with another value it is another network, not the same one better set.
 NOT_TUNED = {"fields", "input", "tasks", "initial", "role", "permuted_labels"}
+# Taps an axis that hold the radial functions of a `steerable` network: in its first layer, which takes steps of two
+# voxels, and in the others. Those of kernel_size: 5.
+LEAST_FIRST_TAPS, LEAST_TAPS = 8, 5
 
 
 class ModelSettings(Section):
@@ -214,6 +221,12 @@ class ModelSettings(Section):
     )
     channels: tuple[Count, ...] = Field((8, 16, 32), min_length=1, description="Kernels of each convolution layer.")
     kernel_size: Annotated[int, Field(ge=1)] = Field(5, description="Edge of a kernel in voxels; odd.")
+    kernel_diameters_angstrom: tuple[Positive, ...] | None = Field(
+        None,
+        description="`steerable`: diameter of the kernels of each layer [angstrom], in place of `kernel_size`: the "
+        "same kernels at any spacing that holds them. `kernel_size: 5` at a spacing h has 8 h, 10 h, 20 h, ...; half "
+        "as much again keeps what sampling changes small (docs/networks.md). Null: kernels of `kernel_size` voxels.",
+    )
     pooling: Literal["max", "average"] = Field(
         "max", description="Pooling after each convolution, by 2 along each axis."
     )
@@ -301,6 +314,42 @@ class ModelSettings(Section):
             raise ValueError(f"kernel_size of a steerable network must be 5 or more, not {self.kernel_size}: smaller "
                              "ones cannot hold its radial functions")  # fmt: skip
         return self
+
+    @model_validator(mode="after")
+    def _a_diameter_a_layer(self) -> Self:
+        given = self.kernel_diameters_angstrom
+        if given is not None and self.architecture != "steerable":
+            raise ValueError("kernel_diameters_angstrom is a setting of a `steerable` network: leave it out of a "
+                             f"`{self.architecture}` one, whose kernels are of kernel_size voxels")  # fmt: skip
+        if given is not None and len(given) != len(self.channels):
+            raise ValueError("kernel_diameters_angstrom must say one diameter for each layer of `channels`: "
+                             f"{len(self.channels)}, not {len(given)}")  # fmt: skip
+        return self
+
+    def kernel_taps(self, spacing_angstrom: float, where: str = "training.models") -> list[int]:
+        """Return the fewest taps an axis that hold the kernels of each layer, by `kernel_diameters_angstrom`.
+
+        An even number in the first layer, whose taps stand between voxels, odd ones in the others. Raises ConfigError
+        where a kernel is too small for its voxels.
+        """
+        found = []
+        for number, diameter in enumerate(self.kernel_diameters_angstrom or ()):
+            edge = spacing_angstrom * 2**number  # of the layer's voxels
+            radius = diameter / (2 * edge) - 1e-9  # a tap on the sphere itself, but for rounding, is zero
+            taps, least = 2 * math.ceil(radius - 0.5), LEAST_FIRST_TAPS
+            if number:
+                taps, least = 2 * math.ceil(radius) - 1, LEAST_TAPS
+            if taps < least:
+                raise ConfigError(
+                    f"kernels of layer {number + 1} are too small for the spacing: {taps} taps an axis",
+                    where=f"{where}: kernel_diameters_angstrom",
+                    seen=f"{diameter} angstrom at fields.spacing_angstrom: {spacing_angstrom:g}, "
+                    f"voxels of {edge:g} angstrom in this layer",
+                    expected=f"more than {(least - 1) * edge:g} angstrom ({least} taps)",
+                    remedy="take a larger diameter or a finer spacing",
+                )
+            found.append(taps)
+        return found
 
 
 class TrainingSettings(Section):
@@ -628,6 +677,8 @@ class Study(Section):
             first = error.errors()[0]
             place = ".".join(map(str, (where, *first["loc"])))
             raise ValueError(f"{place}: {first['msg']} (got {first['input']!r})") from error
+        for one in found:
+            one.kernel_taps(self.fields.spacing_angstrom, where)
         if not all(map(self.training.can_turn, found)):
             raise ValueError(f"{where}.augmentation: stored voxels cannot turn by any angle; set input: rendered")
 
@@ -652,6 +703,7 @@ class Study(Section):
                     f"training.models.{name}.tasks has {unknown}, but further properties are of molecules.labels "
                     f"(categories are not learned): {sorted(learnable - {self.training.property})}"
                 )
+            model.kernel_taps(self.fields.spacing_angstrom, f"training.models.{name}")
             if missing:
                 raise ValueError(f"training.models.{name}.fields has {missing}, which fields.names does not compute")
         if self.interpret.model not in self.training.models:

@@ -73,6 +73,24 @@ def test_control_of_permuted_labels_is_the_explained_network_but_for_them(data: 
         parse_study(data)
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"architecture": "published"}, r"setting of a `steerable` network: leave it out of a `published` one"),
+        ({"channels": [4]}, r"one diameter for each layer of `channels`: 1, not 2"),
+        ({"kernel_diameters_angstrom": [2.4, 4.0]}, r"layer 1 are too small[\s\S]*training\.models\.turning: kernel_d"),
+    ],
+)
+def test_kernels_in_angstrom_fit_their_network_and_spacing(data: dict, changed: dict, message: str) -> None:
+    data["fields"]["spacing_angstrom"] = 0.4
+    given = {"architecture": "steerable", "channels": [4, 4], "kernel_diameters_angstrom": [3.2, 4.0]}
+    data["training"]["models"]["turning"] = given
+    assert parse_study(data).training.models["turning"].kernel_taps(0.4) == [8, 5]
+    data["training"]["models"]["turning"] = given | changed
+    with pytest.raises(ConfigError, match=message):
+        parse_study(data)
+
+
 def test_property_that_cannot_be_learned_is_refused(data: dict) -> None:
     data["molecules"]["labels"]["sweet"]["kind"] = "regression"
     with pytest.raises(ConfigError, match="'sweet' is regression; only binary ones are learned yet"):

@@ -12,11 +12,13 @@ from decar.models.network import Network
 from decar.models.package import REQUIRED, load_package, save_package
 
 SPACING = 0.94486  # bohr, half an angstrom
-ARCHITECTURES = ("published", "residual", "steerable", "steerable all")  # a word more: the read-out
+# A word more: the read-out; another: kernels in angstrom.
+ARCHITECTURES = ("published", "residual", "steerable", "steerable all", "steerable last diameters")
 
 
 def named(architecture: str) -> dict[str, object]:
-    return dict(zip(("architecture", "readout"), architecture.split()))
+    diameters = {"kernel_diameters_angstrom": (4.0, 5.0, 10.0)} if "diameters" in architecture else {}
+    return {**dict(zip(("architecture", "readout"), architecture.split())), **diameters}
 
 
 def network(architecture: str, **settings: object) -> Network:
@@ -102,7 +104,7 @@ def test_package_round_trip(tmp_path: Path, architecture: str) -> None:
     save_package(tmp_path / "model", net, metadata)
     loaded, config = load_package(tmp_path / "model")
     assert torch.equal(loaded(x, torch.ones_like(x)), net(x, torch.ones_like(x)))
-    if net.settings.readout == "last":  # a package from before there was a choice
+    if LATER_SETTINGS.items() <= net.settings.model_dump().items():  # a package from before there was a choice
         for name in LATER_SETTINGS:
             del config["settings"][name]
         (tmp_path / "model" / "config.json").write_text(json.dumps(config))

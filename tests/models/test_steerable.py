@@ -12,6 +12,7 @@ import torch
 from rdkit import Chem
 from rdkit.Chem import AllChem
 from scipy.spatial.transform import Rotation
+from torch.nn import functional
 
 from decar.config import ModelSettings
 from decar.dataset.normalise import compress
@@ -20,16 +21,19 @@ from decar.fields.batch_rendering import centred_grid
 from decar.fields.promolecular import promolecular_density
 from decar.models.build import build_network
 from decar.models.network import Network
+from decar.models.steerable import Form, kernel_basis
 from decar.units import ANGSTROM_PER_BOHR
 
 SPACING = 0.4 / ANGSTROM_PER_BOHR
 L_ALANINE, D_ALANINE = "C[C@H](N)C(=O)O", "C[C@@H](N)C(=O)O"
+# Of three layers: 15 voxels of 0.4 angstrom in the first one, 7.5 of its own in the others.
+DIAMETERS = (6.0, 7.5, 15.0)
 OTHERS = ("NCC(=O)O", "OCC(O)CO", "c1ccccc1O", "CCOC(C)=O", "CC(=O)N", "C1CCOC1", "CCS")
 
 
-def network(architecture: str = "steerable", **settings: object) -> Network:
+def network(architecture: str = "steerable", spacing: float = SPACING, **settings: object) -> Network:
     chosen = {"architecture": architecture, "channels": [4, 8, 8], "kernel_size": 7, "hidden": 16, **settings}
-    made = build_network(ModelSettings.model_validate(chosen), SPACING, 1, 8)
+    made = build_network(ModelSettings.model_validate(chosen), spacing, 1, 8)
     made.initialise(1)
     return made
 
@@ -42,12 +46,14 @@ def atoms(smiles: str) -> tuple[np.ndarray, np.ndarray]:
     return numbers, molecule.GetConformer().GetPositions() / ANGSTROM_PER_BOHR
 
 
-def cloud(smiles: str, rotation: Rotation | None = None, mirrored: bool = False, box: int = 40) -> torch.Tensor:
+def cloud(
+    smiles: str, rotation: Rotation | None = None, mirrored: bool = False, box: int = 40, spacing: float = SPACING
+) -> torch.Tensor:
     """Return the normalised field of the turned molecule, [1, 1, x, y, z]."""
     numbers, places = atoms(smiles)
     places = places * np.array([-1, 1, 1]) if mirrored else places
     places = places if rotation is None else rotation.apply(places)
-    density = promolecular_density(numbers, places, centred_grid(places, (box, box, box), SPACING))
+    density = promolecular_density(numbers, places, centred_grid(places, (box, box, box), spacing))
     return compress(density[None], 1e-3)
 
 
@@ -65,10 +71,13 @@ def lattice_operations() -> list[tuple[tuple[int, ...], list[int], int]]:
     return found
 
 
-@pytest.mark.parametrize("readout", ["last", "all"])
-@pytest.mark.parametrize("chiral", [False, True])
-def test_lattice_rotations_and_mirror_images(chiral: bool, readout: str) -> None:
-    net = network(chiral=chiral, readout=readout).double()
+@pytest.mark.parametrize(
+    ("chiral", "readout", "diameters"),
+    [(False, "last", None), (False, "all", None), (True, "last", None), (True, "all", None),
+     (True, "all", (3.2, 4.0, 8.0))],
+)  # fmt: skip
+def test_lattice_rotations_and_mirror_images(chiral: bool, readout: str, diameters: tuple[float, ...] | None) -> None:
+    net = network(chiral=chiral, readout=readout, kernel_diameters_angstrom=diameters).double()
     x = cloud(L_ALANINE, Rotation.random(random_state=2)).double()[..., 10:30, 12:28, 12:28]
     logits = predict(net, x)
     proper = mirrored = 0.0
@@ -88,14 +97,61 @@ def spread(logits: list[torch.Tensor]) -> float:
 def test_any_rotation_changes_less_than_molecules_differ() -> None:
     turns = list(Rotation.random(6, random_state=0))
     found = {}
-    for name in ("steerable", "steerable all", "published"):
-        net = network(**dict(zip(("architecture", "readout"), name.split())))
+    for name in ("steerable", "steerable all", "steerable all diameters", "published"):
+        settings: dict[str, object] = dict(zip(("architecture", "readout"), name.split()))
+        net = network(**settings, kernel_diameters_angstrom=DIAMETERS if "diameters" in name else None)
         molecules = [predict(net, cloud(smiles)) for smiles in (L_ALANINE, *OTHERS)]
         found[name] = spread([predict(net, cloud(L_ALANINE, turn)) for turn in turns]) / spread(molecules)
     print(found)
     assert found["steerable"] < 0.03
     assert found["steerable all"] < 0.03
+    assert found["steerable all diameters"] < 0.03
     assert found["published"] > 10 * found["steerable"]
+
+
+def test_kernels_of_given_diameters_are_the_same_function_at_another_spacing() -> None:
+    """With the same weights what the head reads of a molecule stays, to a twentieth of how molecules differ."""
+    finer, coarser = SPACING, 1.25 * SPACING
+    found = {}
+    for diameters in (DIAMETERS, None):
+        read = []
+        for spacing, box in ((finer, 40), (coarser, 32)):
+            net = network(readout="all", kernel_diameters_angstrom=diameters, spacing=spacing)
+            fields = torch.cat([cloud(smiles, box=box, spacing=spacing) for smiles in (L_ALANINE, *OTHERS)])
+            with torch.no_grad():
+                read.append(net.readout(fields, torch.ones_like(fields[:, :1])).double())
+        found[diameters] = float((read[0] - read[1]).square().mean().sqrt()) / spread(list(read[0]))
+    print(found)
+    assert found[DIAMETERS] < 0.05
+    assert found[None] > 1
+
+
+def test_kernels_of_given_diameters_are_normalised_over_space() -> None:
+    """On voxels half as large each tap has an eighth of its value, exactly: nothing else depends on the voxel."""
+    for path in ((0, 0, 0), (0, 2, 2), (1, 1, 2), (2, 1, 1)):
+        coarse = kernel_basis(*path, Form(5, 0.8, 2.5, over_space=True))
+        fine = kernel_basis(*path, Form(9, 1.6, 5.0, over_space=True))
+        torch.testing.assert_close(coarse / 8, fine[..., ::2, ::2, ::2])
+
+
+def test_kernels_of_given_diameters_are_those_of_as_many_voxels() -> None:
+    """8, 10 and 20 voxels are kernel_size 5, but for a factor of each kernel: the norm."""
+    spacing = SPACING * ANGSTROM_PER_BOHR
+    by_size = network(kernel_size=5)
+    by_diameter = network(kernel_diameters_angstrom=(8 * spacing, 10 * spacing, 20 * spacing))
+    edges = [[row["kernel_edge_bohr"] for row in net.describe()[:3]] for net in (by_size, by_diameter)]
+    assert edges[1] == pytest.approx(edges[0])
+    others = dict(by_diameter.named_buffers())
+    for name, basis in by_size.named_buffers():
+        if "basis" in name:
+            alike = functional.cosine_similarity(basis.flatten(1), others[name].flatten(1))
+            torch.testing.assert_close(alike, torch.ones_like(alike))
+
+
+def test_a_kernel_too_small_for_the_spacing_is_refused() -> None:
+    """The second layer's voxels are of 0.8 angstrom: 3.2 are four of them, and its outermost taps were all zero."""
+    with pytest.raises(ConfigError, match=r"layer 2 .* 3 taps[\s\S]*3\.2 angstrom at .*: 0\.4,[\s\S]*finer spacing"):
+        network(kernel_diameters_angstrom=(3.2, 3.2, 8.0))
 
 
 def test_enantiomers_are_told_apart_where_asked_to() -> None:

@@ -8,17 +8,24 @@ Features are real spherical tensors of degree l = 0 .. max_degree. A kernel from
 
 with Clebsch-Gordan coefficients C and harmonics Y (e3nn, doi 10.5281/zenodo.6459381) and the radial functions of the
 harmonic oscillator (generalised Laguerre polynomials L) up to 2 n + l = MAX_ORDER: of all functions that fit into a
-ball they reach least far in frequency, so that little is lost or folded back by sampling them. s is a width below and R
-half the taps, both times the edge of the layer's voxels [bohr].
+ball they reach least far in frequency, so that little is lost or folded back by sampling them. The lengths r, s and R
+are in bohr; a setting says s and R, by the diameter D of a layer's kernels or by their taps:
+
+    kernel_diameters_angstrom: D    R = D / 2         s = FIRST_WIDTH D / 8 in the first layer, WIDTH D in the others
+    kernel_size: k                  R = e taps / 2    s = FIRST_WIDTH e in the first layer, WIDTH e k in the others
+
+e being the edge of the layer's voxels. With diameters only the number of taps and their places depend on the spacing:
+kernels are normalised over space, not over taps, and what smooths is a Gaussian of the s of the layer that it comes
+before. So the same weights are the same function of a molecule at any spacing, but for sampling (docs/networks.md).
 
     layer l:  x_l = m_l  gate( norm( K_l * P x_(l-1) ) )
     head:     z = v . silu( V [<s>, sqrt <s^2>, ln(volume / 1000 bohr^3)] + c ) + d,   s the (pseudo)scalars of x_L
 
 or, with `readout: all`, of every layer, s its (pseudo)scalars and the lengths of its other tensors.
 
-The first layer takes steps of two voxels, with three more taps. The others take steps of one; P is a Gaussian average
-with steps of two before all of them but the second, so that what the gates bring in is smoothed before it is thinned
-out: without it an arbitrary rotation changed the prediction by a tenth of what molecules differ by.
+The first layer takes steps of two voxels, with three more taps than kernel_size. The others take steps of one; P is a
+Gaussian average with steps of two before all of them but the second, so that what the gates bring in is smoothed before
+it is thinned out: without it an arbitrary rotation changed the prediction by a tenth of what molecules differ by.
 
 norm divides the tensors of each kind by their root mean square length; gate is silu(x + b) - silu(b) for scalars (b and
 a factor are learned), and a tensor times the sigmoid of a scalar of its own. Averages <> are over the molecule, not
@@ -34,23 +41,26 @@ pseudoscalars, which change their sign in a mirror.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from e3nn import o3
+from numpy.polynomial.legendre import leggauss
 from scipy.special import eval_genlaguerre
 from torch import Tensor, nn
 from torch.nn import functional
 
-from decar.config import ModelSettings
+from decar.config import LEAST_FIRST_TAPS, ModelSettings
 from decar.errors import ConfigError
 from decar.models.hidden import hidden_layer
 from decar.models.network import Network, count_parameters, describe_part
+from decar.units import ANGSTROM_PER_BOHR
 
 FIRST_WIDTH = 1.5  # s of the first layer, in voxels
 WIDTH = 1.3 / 7  # s of the others, a tap: wider ones are cut off, narrower ones fall between voxels
+REACH = 4  # widths, of the Gaussians beside kernels of given diameters: what is cut off there depends on the taps
 MAX_ORDER = 2  # 2 n + l of the radial functions
 EPSILON = 1e-6  # added to mean squares
 VOLUME_BOHR3 = 1000.0  # of a molecule of ten heavy atoms, about
@@ -58,6 +68,39 @@ VOLUME_BOHR3 = 1000.0  # of a molecule of ten heavy atoms, about
 Kind = tuple[int, int]  # degree, and parity: 1 for tensors, -1 for pseudotensors, whose sign a mirror changes besides
 Multiplicities = dict[Kind, int]  # how many tensors of each kind
 SCALAR: Kind = (0, 1)
+
+
+class Form(NamedTuple):
+    """The form of a layer's kernels; lengths in edges of its voxels."""
+
+    taps: int
+    width: float  # s
+    cutoff: float  # R
+    over_space: bool  # normalised over space, or over taps
+
+
+def kernel_forms(settings: ModelSettings, spacing_bohr: float) -> list[Form]:
+    """Return the form of each layer's kernels; raises ConfigError for a diameter that is too small for the spacing."""
+    size, spacing = settings.kernel_size, spacing_bohr * ANGSTROM_PER_BOHR
+    if settings.kernel_diameters_angstrom is None:
+        others = Form(size, WIDTH * size, size / 2, over_space=False)
+        return [Form(size + 3, FIRST_WIDTH, (size + 3) / 2, over_space=False), *[others] * (len(settings.channels) - 1)]
+    forms = []
+    for number, taps in enumerate(settings.kernel_taps(spacing)):
+        diameter = settings.kernel_diameters_angstrom[number] / (spacing * 2**number)
+        width = WIDTH if number else FIRST_WIDTH / LEAST_FIRST_TAPS
+        forms.append(Form(taps, width * diameter, diameter / 2, over_space=True))
+    return forms
+
+
+def smoothing_filters(forms: Sequence[Form]) -> tuple[Tensor, list[Tensor]]:
+    """Return the filter of what weighs averages, on voxels, and those of the steps of two before each layer."""
+    if not forms[0].over_space:
+        return gaussian_filter(9, 1.5), [gaussian_filter(8, 1.6)] * len(forms)
+    width = forms[0].width
+    steps = [width, *(2 * form.width for form in forms[1:])]  # before a step voxels are half as large
+    taps = [2 * math.ceil(REACH * width) for width in steps]
+    return gaussian_filter(2 * math.ceil(REACH * width) + 1, width), list(map(gaussian_filter, taps, steps))
 
 
 def gaussian_filter(taps: int, width: float) -> Tensor:
@@ -86,15 +129,25 @@ def radial_function(n: int, degree: int, radius: Tensor, width: float, cutoff: f
     return x**degree * polynomial * torch.exp(-(x**2) / 2) * window
 
 
-def kernel_basis(l1: int, l2: int, l3: int, taps: int, width: float) -> Tensor:
-    """Return R C Y of a path on the taps, [n, m3, m1, x, y, z] in float64; squares over m1 and taps sum to 1."""
-    axis = torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2
+def kernel_basis(l1: int, l2: int, l3: int, form: Form) -> Tensor:
+    """Return R C Y of a path on the taps, [n, m3, m1, x, y, z] in float64.
+
+    Squares over m1 and taps sum to 1; or their integral over space is 1 / s^3, s in edges of voxels: a sum over taps is
+    then the integral over space [s^3] of a kernel whose squares have the integral 1 [s^3].
+    """
+    axis = torch.arange(form.taps, dtype=torch.float64) - (form.taps - 1) / 2
     points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
     radius, orders = points.norm(dim=-1), range((MAX_ORDER - l2) // 2 + 1)
-    radial = torch.stack([radial_function(n, l2, radius, width, taps / 2) for n in orders])
+    radial = torch.stack([radial_function(n, l2, radius, form.width, form.cutoff) for n in orders])
     harmonics = o3.spherical_harmonics(l2, points, normalize=True)
     coupling = o3.wigner_3j(l1, l2, l3, dtype=torch.float64)
     basis = torch.einsum("pqm,nxyz,xyzq->nmpxyz", coupling, radial, harmonics)
+    if form.over_space:  # C has the norm 1 and Y are orthonormal, so the squares of C Y integrate to 1
+        places, weights = (torch.from_numpy(values) * form.cutoff / 2 for values in leggauss(64))
+        places = places + form.cutoff / 2
+        of_n = [radial_function(n, l2, places, form.width, form.cutoff) * places for n in orders]
+        square = torch.stack([(values.square() * weights).sum() for values in of_n]).view(-1, 1, 1, 1, 1, 1)
+        return basis * ((2 * l3 + 1) / (square * form.width**3)).sqrt()
     return basis / (basis.square().sum(dim=(1, 2, 3, 4, 5), keepdim=True) / (2 * l3 + 1)).sqrt()
 
 
@@ -110,13 +163,14 @@ def paths_between(inputs: Iterable[Kind], outputs: Iterable[Kind]) -> list[tuple
 class SteerableConvolution(nn.Module):
     """Steps of one voxel with an odd number of taps an axis, or of two with an even one."""
 
-    def __init__(self, inputs: Multiplicities, outputs: Multiplicities, taps: int, width: float) -> None:
+    def __init__(self, inputs: Multiplicities, outputs: Multiplicities, form: Form) -> None:
         super().__init__()
-        self.inputs, self.outputs, self.taps, self.step = inputs, outputs, taps, 2 - taps % 2
+        self.inputs, self.outputs, self.form = inputs, outputs, form
+        self.taps, self.step = form.taps, 2 - form.taps % 2
         self.paths = paths_between(inputs, outputs)
         self.weights = nn.ParameterList()
         for number, (one, degree, other) in enumerate(self.paths):
-            basis = kernel_basis(one[0], degree, other[0], taps, width).float()
+            basis = kernel_basis(one[0], degree, other[0], form).float()
             self.register_buffer(f"basis{number}", basis, persistent=False)
             self.weights.append(nn.Parameter(torch.zeros(outputs[other], inputs[one], len(basis))))
 
@@ -146,12 +200,12 @@ class SteerableConvolution(nn.Module):
 class SteerableLayer(nn.Module):
     """Steerable convolution, norm, gate, mask. `outputs` are what the gate leaves; scalars come first."""
 
-    def __init__(self, inputs: Multiplicities, outputs: Multiplicities, taps: int, width: float) -> None:
+    def __init__(self, inputs: Multiplicities, outputs: Multiplicities, form: Form) -> None:
         super().__init__()
         self.outputs = outputs
         num_gates = sum(outputs.values()) - outputs[SCALAR]
         before = {**outputs, SCALAR: outputs[SCALAR] + num_gates}
-        self.convolution = SteerableConvolution(inputs, before, taps, width)
+        self.convolution = SteerableConvolution(inputs, before, form)
         self.scale = nn.Parameter(torch.ones(before[SCALAR]))
         self.shift = nn.Parameter(torch.zeros(before[SCALAR]))
 
@@ -196,8 +250,7 @@ def lengths(x: Tensor, kinds: Multiplicities) -> Tensor:
 class SteerableNetwork(Network):
     """`channels` are the scalars of each layer; of degree l there are channels / (2 l + 1), none in the last layer."""
 
-    before_step: Tensor  # filters, see `smoothed`
-    of_weight: Tensor
+    of_weight: Tensor  # a filter, see `smoothed`
 
     def __init__(
         self, settings: ModelSettings, spacing_bohr: float, num_inputs: int | None = None, num_outputs: int = 1
@@ -218,18 +271,23 @@ class SteerableNetwork(Network):
             wanted = kinds if number < len(settings.channels) else [(0, parity) for parity in parities]
             reached = {path[2] for path in paths_between(stack[-1], wanted)}
             stack.append({kind: max(1, many // (2 * kind[0] + 1)) for kind in wanted if kind in reached})
-        size = settings.kernel_size
-        forms = [(size + 3, FIRST_WIDTH), *[(size, WIDTH * size)] * (len(stack) - 2)]
+        forms = kernel_forms(settings, spacing_bohr)
         self.layers = nn.ModuleList(
-            SteerableLayer(inputs, outputs, *form) for (inputs, outputs), form in zip(pairwise(stack), forms)
+            SteerableLayer(inputs, outputs, form) for (inputs, outputs), form in zip(pairwise(stack), forms)
         )
         # The layers that the head reads.
         self.read = range(0 if settings.readout == "all" else len(stack) - 2, len(stack) - 1)
         num_read = sum(sum(stack[number + 1].values()) for number in self.read)
         self.hidden = hidden_layer(2 * num_read + 1, settings)
         self.output = nn.Linear(settings.hidden, num_outputs)
-        self.register_buffer("before_step", gaussian_filter(8, 1.6), persistent=False)
-        self.register_buffer("of_weight", gaussian_filter(9, 1.5), persistent=False)
+        of_weight, before = smoothing_filters(forms)
+        self.register_buffer("of_weight", of_weight, persistent=False)
+        for number, values in enumerate(before):
+            self.register_buffer(f"before_layer{number}", values, persistent=False)
+
+    def before_layer(self, number: int) -> Tensor:
+        """Return the filter of the step of two before a layer, by number from 0."""
+        return cast("Tensor", getattr(self, f"before_layer{number}"))
 
     @property
     def total_stride(self) -> int:
@@ -287,9 +345,9 @@ class SteerableNetwork(Network):
         for number, layer in enumerate(self.layers):
             if number != 1:  # layers that take a step of two, or come after one
                 mask = functional.max_pool3d(mask, 2)
-                weight = smoothed(weight, self.before_step, 2) * mask
+                weight = smoothed(weight, self.before_layer(number), 2) * mask
                 share = weight / (weight.sum(dim=(1, 2, 3, 4), keepdim=True) + EPSILON)
-            x = self.run(layer, x if number < 2 else smoothed(x, self.before_step, 2) * mask, mask, share)
+            x = self.run(layer, x if number < 2 else smoothed(x, self.before_layer(number), 2) * mask, mask, share)
             yield x, mask, share
 
     def parts(self) -> dict[str, nn.Module]:
@@ -303,11 +361,11 @@ class SteerableNetwork(Network):
         field, edge = 1, 1  # voxels of the input
         for number, module in enumerate(self.layers, start=1):
             layer = cast("SteerableLayer", module)
-            taps = layer.convolution.taps
+            form = layer.convolution.form
             if number > 2:
-                field, edge = field + (len(self.before_step) - 1) * edge, 2 * edge
-            field += (taps - 1) * edge
-            bohr = (taps * edge * self.spacing_bohr, field * self.spacing_bohr)
+                field, edge = field + (len(self.before_layer(number - 1)) - 1) * edge, 2 * edge
+            field += (form.taps - 1) * edge
+            bohr = (2 * form.cutoff * edge * self.spacing_bohr, field * self.spacing_bohr)
             edge *= layer.convolution.step
             shape = layer.convolution.kernel().shape
             rows.append(describe_part(f"convolution {number}", shape, count_parameters(layer), *bohr))

@@ -167,9 +167,11 @@ def attribution_costs(study: Study, num_molecules: int, voxels: float, atoms: fl
 def _step_costs(study: Study, step: str, num: int, voxels: float, network: ModelSettings) -> tuple[float, float]:
     split = study.dataset.splits[0]
     processes = study.training.nodes * study.training.processes_per_node
+    # As if all layers had the kernels of the largest one; the first has three more taps than kernel_size.
+    first, *others = network.kernel_taps(study.fields.spacing_angstrom) or (network.kernel_size + 3,)
     terms = step_terms(
         step, num=num, voxels=voxels, num_fields=len(study.fields.names), num_inputs=len(network.fields),
-        channels=network.channels, kernel_size=network.kernel_size,
+        channels=network.channels, kernel_size=max(first - 3, *others, 0),
         batch_size=max(1.0, min(study.training.batch_size, num) / processes), epochs=study.training.max_epochs,
         pretraining_epochs=network.pretraining.epochs if network.pretraining else 0,
         train_share=(1 - 1 / split.num_folds) * (1 - split.validation_fraction), rotations=study.interpret.rotations,

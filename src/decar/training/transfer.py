@@ -26,6 +26,7 @@ SIZES = (
     "architecture",
     "channels",
     "kernel_size",
+    "kernel_diameters_angstrom",
     "pooling",
     "hidden",
     "max_degree",
