@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from decar.config import Study
 from decar.errors import ConfigError, ResourceError
+from decar.models.package import load_package
 from decar.training.callbacks import logged_rows, read_checkpoint
 from decar.training.train import train
 from tests.dataset.synthetic_study import make_dataset, make_study
@@ -111,14 +112,31 @@ def test_a_killed_rank_ends_the_job_and_a_restart_goes_on(tmp_path: Path, data: 
     np.testing.assert_allclose(logs[0]["val_loss"], logs[1]["val_loss"], rtol=1e-3)
 
 
-def test_a_subset_without_a_label_is_said(tmp_path: Path) -> None:
-    study = make_study(tmp_path)
-    dataset, shards = make_dataset(tmp_path, study, 11)
+def without_labels(folder: Path, study: Study, subset: str) -> tuple[Path, Path]:
+    """Return the folders of a dataset of which no molecule of the subset has a label."""
+    dataset, shards = make_dataset(folder, study, 11)
     labels, splits = (pd.read_parquet(dataset / f"{name}.parquet") for name in ("labels", "splits"))
-    validation = set(splits.query("fold == 0 and subset == 'validation'")["key"])
-    labels.loc[~labels["key"].isin(validation)].to_parquet(dataset / "labels.parquet", index=False)
-    with pytest.raises(ConfigError, match="the validation subset has no molecule with a label"):
-        train(study, dataset, shards, "density", "random", 0, tmp_path / "job")
+    lost = set(splits.query(f"fold == 0 and subset == '{subset}'")["key"])
+    labels.loc[~labels["key"].isin(lost)].to_parquet(dataset / "labels.parquet", index=False)
+    return dataset, shards
+
+
+@pytest.mark.parametrize(("subset", "name"), [("train", "training"), ("validation", "validation")])
+def test_a_subset_without_a_label_is_said(tmp_path: Path, subset: str, name: str) -> None:
+    study = make_study(tmp_path)
+    with pytest.raises(ConfigError, match=f"the {name} subset has no molecule with a label"):
+        train(study, *without_labels(tmp_path, study, subset), "density", "random", 0, tmp_path / "job")
+
+
+def test_a_fold_that_tests_no_molecule_is_trained_all_the_same(tmp_path: Path) -> None:
+    """Its network, predictions of the other subsets, and no figure of the test subset."""
+    study = make_study(tmp_path, max_epochs=1)
+    train(study, *without_labels(tmp_path, study, "test"), "density", "random", 0, tmp_path / "job")
+    predictions = pd.read_parquet(tmp_path / "job" / "predictions.parquet")
+    assert set(predictions["subset"]) == {"train", "validation"}
+    metrics = load_package(tmp_path / "job" / "model")[1]["metrics"]
+    assert metrics["test_auroc"] is None
+    assert 0 <= metrics["train_auroc"] <= 1
 
 
 def test_a_class_that_a_fold_lacks_is_said(tmp_path: Path) -> None:
