@@ -13,7 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from decar.config import Study
 from decar.errors import ConfigError, ResourceError
 from decar.models.package import load_package
-from decar.training.callbacks import logged_rows, read_checkpoint
+from decar.training.callbacks import batches_done, logged_rows, read_checkpoint
 from decar.training.train import train
 from tests.dataset.synthetic_study import make_dataset, make_study
 from tests.training.golden_losses import FILE, losses
@@ -96,20 +96,26 @@ def test_a_full_disk_at_a_checkpoint_loses_no_epoch(tmp_path: Path, tiny_disk: P
 
 
 def test_a_killed_rank_ends_the_job_and_a_restart_goes_on(tmp_path: Path, data: tuple[Path, Path]) -> None:
-    study = make_study(tmp_path, max_epochs=3)
-    job = job_file(tmp_path, study, data)
-    killed = run(job, tmp_path / "job", "--kill-at", 1, "--kill-rank", 1, processes=2)
+    """From within the epoch: two processes to the bit as if uninterrupted, one process to rounding."""
+    study = make_study(tmp_path, max_epochs=3, batch_size=2, checkpoint_minutes=1e-9)
+    job, outcome = job_file(tmp_path, study, data), tmp_path / "job"
+    killed = run(job, outcome, "--kill-at", 1, "--kill-rank", 1, processes=2)
     assert killed.returncode != 0
     assert "Signal 9" in killed.stderr
-    assert len(logged_rows(read_checkpoint(tmp_path / "job" / "checkpoints" / "last.ckpt"))) == 1
-    assert not (tmp_path / "job" / "predictions.parquet").exists()
+    found = read_checkpoint(outcome / "checkpoints" / "last.ckpt")
+    assert (len(logged_rows(found)), batches_done(found)) == (1, 1)
+    assert not (outcome / "predictions.parquet").exists()
+    shutil.copytree(outcome, tmp_path / "one")
+    restarted = run(job, outcome, "--also", "density", processes=2)
+    assert restarted.returncode == 0, restarted.stderr
+    assert restarted.stderr.count("going on after epoch 1, batch 1 of epoch 2") == 1
+    for name in ("metrics.csv", "predictions.parquet"):
+        assert (outcome / name).read_bytes() == (tmp_path / "job-density" / name).read_bytes()
     messages: list[str] = []
-    train(study, *data, "density", "random", 0, tmp_path / "job", messages.append)
-    assert messages[0] == "going on after epoch 1"
-    # One process does what two did: the losses are those of a job that one process did alone.
-    train(study, *data, "density", "random", 0, tmp_path / "alone")
-    logs = [pd.read_csv(tmp_path / name / "metrics.csv") for name in ("job", "alone")]
-    np.testing.assert_allclose(logs[0]["val_loss"], logs[1]["val_loss"], rtol=1e-3)
+    train(study, *data, "density", "random", 0, tmp_path / "one", messages.append)
+    assert messages[0] == "going on after epoch 1, batch 1 of epoch 2"
+    logs = [pd.read_csv(folder / "metrics.csv") for folder in (outcome, tmp_path / "one")]
+    pd.testing.assert_frame_equal(*logs, rtol=1e-3)
 
 
 def without_labels(folder: Path, study: Study, subset: str) -> tuple[Path, Path]:
