@@ -22,8 +22,8 @@ from decar.stages import digest, molecule_recipes
 from decar.training.train import train
 from decar.units import BOHR_PER_ANGSTROM
 from tests.dataset.rendered_study import FIELDS, make_rendered_dataset, make_rendered_study
-from tests.fields import oracle
 from tests.dataset.synthetic_study import key_of
+from tests.fields import oracle
 
 Made = tuple[Study, Path, Path]
 

@@ -184,13 +184,28 @@ def test_killed_training_goes_on_as_if_uninterrupted(
     assert all(torch.equal(before[name], resumed[name]) for name in before)
 
 
-@pytest.mark.parametrize("processes", [2, 4])
-def test_several_processes_do_what_one_does(tmp_path: Path, processes: int) -> None:
-    """Same first gradient to 1e-6, same validation figures, each molecule predicted once; of many tasks with gaps.
+# What differs is the order in which float32 numbers are added. The gradient of one process is off that of the same step
+# in float64 by 4.8e-6 in the first layer, whose sums over 1e5 voxels nearly cancel, and by 0.8e-6 at most elsewhere;
+# two such gradients differ by up to twice that.
+GRADIENT_TOLERANCE = {"network.layers.0": 1e-5, "": 2e-6}
+
+
+@pytest.mark.parametrize(
+    ("processes", "learning_rate", "tolerances"),
+    [
+        # Weights that stand still. r2 and the loss of a mean are differences of float32 numbers near one: atol.
+        (2, 1e-30, {"rtol": 1e-6, "atol": 2e-7}),
+        (4, 3e-3, {"rtol": 1e-3}),  # Adam divides a gradient by its size, also one that is rounding
+    ],
+)
+def test_several_processes_do_what_one_does(
+    tmp_path: Path, processes: int, learning_rate: float, tolerances: dict[str, float]
+) -> None:
+    """Same first gradient, same log, each molecule predicted once and the same; of many tasks with gaps.
 
     And a network that is pretrained learns from the same hidden cells.
     """
-    study, data = make_many_tasks(tmp_path, 11, max_epochs=2, batch_size=5)
+    study, data = make_many_tasks(tmp_path, 11, max_epochs=2, batch_size=5, learning_rate=learning_rate)
     models = dict(study.training.models)
     models["potential"] = models["potential"].model_copy(update={"pretraining": PretrainingSettings(epochs=2)})
     study = study.model_copy(update={"training": study.training.model_copy(update={"models": models})})
@@ -201,17 +216,20 @@ def test_several_processes_do_what_one_does(tmp_path: Path, processes: int) -> N
     launched = run(job, tmp_path / "several", *gradients, "--also", "potential", processes=processes)
     assert launched.returncode == 0, launched.stderr
     train(study, *data, "potential", "random", 0, tmp_path / "one-potential")
-    for name in ("pretraining.csv", "metrics.csv"):
-        one, several = (pd.read_csv(tmp_path / f"{folder}-potential" / name) for folder in ("one", "several"))
-        pd.testing.assert_frame_equal(one, several, rtol=1e-3)
     one, several = (torch.load(tmp_path / f"{name}.pt") for name in ("one", "several"))
+    assert one.keys() == several.keys()
+    for name in one:
+        tolerance = next(value for start, value in GRADIENT_TOLERANCE.items() if name.startswith(start))
+        assert (one[name] - several[name]).norm() <= tolerance * one[name].norm(), name
     joined = [torch.cat([gradients[name].flatten() for name in one]) for gradients in (one, several)]
     assert (joined[0] - joined[1]).norm() <= 1e-6 * joined[0].norm()
-    logs = [pd.read_csv(tmp_path / name / "metrics.csv") for name in ("one", "several")]
-    pd.testing.assert_frame_equal(*logs, rtol=1e-3)
-    tables = [pd.read_parquet(tmp_path / name / "predictions.parquet") for name in ("one", "several")]
-    pd.testing.assert_frame_equal(*tables, rtol=1e-3)
-    assert not tables[1]["key"].duplicated().any()
+    names = ("metrics.csv", "predictions.parquet")
+    for model, written in (("", (*names, "task_predictions.parquet")), ("-potential", (*names, "pretraining.csv"))):
+        for name in written:
+            read = pd.read_csv if name.endswith("csv") else pd.read_parquet
+            tables = [read(tmp_path / f"{folder}{model}" / name) for folder in ("one", "several")]
+            pd.testing.assert_frame_equal(*tables, **tolerances)
+            assert name != "predictions.parquet" or not tables[1]["key"].duplicated().any()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
