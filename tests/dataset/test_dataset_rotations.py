@@ -1,7 +1,9 @@
 """Rotations of the cube: a group of 24 proper ones, exact, and blind to no handedness."""
 
 import numpy as np
+import pytest
 
+from decar.dataset.pose import draw_pose
 from decar.dataset.rotations import ALL, IDENTITY, SIX, Rotation, draw_rotation
 from tests.dataset.synthetic_study import gaussians
 
@@ -62,9 +64,14 @@ def test_mirror_image_is_no_rotation() -> None:
     assert min(np.abs(rotation.apply(achiral) - mirror).max() for rotation in ALL) < 1e-12
 
 
-def test_draws_depend_on_their_names_only() -> None:
-    drawn = [draw_rotation("rotations_24", 1, epoch, "key", 0) for epoch in range(400)]
-    assert drawn == [draw_rotation("rotations_24", 1, epoch, "key", 0) for epoch in range(400)]
+@pytest.mark.parametrize("varied", ["seed", "epoch", "key", "conformer"])
+def test_draws_depend_on_their_names_only(varied: str) -> None:
+    """On each of them, and on nothing else; every rotation is drawn."""
+    fixed = {"seed": 1, "epoch": 2, "key": "3", "conformer": 0}
+    names = [{**fixed, varied: str(value) if varied == "key" else value} for value in range(400)]
+    drawn = [draw_rotation("rotations_24", **one) for one in names]
+    assert drawn == [draw_rotation("rotations_24", **one) for one in names]
     assert set(drawn) == set(ALL)
-    assert {draw_rotation("none", 1, epoch, "key", 0) for epoch in range(9)} == {IDENTITY}
-    assert drawn != [draw_rotation("rotations_24", 1, epoch, "key", 1) for epoch in range(400)]
+    assert {draw_rotation("none", **one) for one in names[:9]} == {IDENTITY}
+    poses = [draw_pose("continuous", **one) for one in names]
+    assert len({pose.rotation.tobytes() for pose in poses}) == len({pose.shift.tobytes() for pose in poses}) == 400

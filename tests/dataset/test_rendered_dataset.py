@@ -20,8 +20,10 @@ from decar.fields.rotation import random_rotation
 from decar.models.build import build_network
 from decar.stages import digest, molecule_recipes
 from decar.training.train import train
+from decar.units import BOHR_PER_ANGSTROM
 from tests.dataset.rendered_study import FIELDS, make_rendered_dataset, make_rendered_study
 from tests.dataset.synthetic_study import key_of
+from tests.fields import oracle
 
 Made = tuple[Study, Path, Path]
 
@@ -103,6 +105,31 @@ def test_poses_are_drawn_from_names_and_keep_the_padding(made: Made) -> None:
         shifts.append(draw_pose("continuous", 7, 5, *rendered.name(Draw(number))).shift)
     assert np.abs(shifts).max() <= 0.5
     assert np.abs(shifts).max() > 0.3
+
+
+@pytest.mark.parametrize("box", ["molecule", (24, 32, 40)])
+def test_voxels_of_a_pose_are_the_molecule_at_points_shifted_and_turned_back(
+    made: Made, box: str | tuple[int, int, int]
+) -> None:
+    """By the oracle, of the wavefunction that nobody turned, on a lattice that is laid here."""
+    study, dataset, _ = made
+    study = study.model_copy(update={"fields": study.fields.model_copy(update={"box": box})})
+    place = ("random", 0, None, FIELDS[:1], ("sweet",))
+    still, moved = (RenderedDataset(dataset, study, *place, augmentation=one, seed=7) for one in ("none", "continuous"))
+    draw = Draw(0, 3)
+    wavefunction = still.fetch(draw).content[0]
+    pose = draw_pose("continuous", 7, 3, *moved.name(draw))
+    voxels = moved[draw]["voxels"][0].numpy()
+    turned = wavefunction.geometry_bohr @ pose.rotation.T
+    spacing = study.fields.spacing_angstrom * BOHR_PER_ANGSTROM
+    # Of voxel (0, 0, 0) and so on, from the middle of the box: that of the nuclei, and the shift.
+    places = np.indices(voxels.shape).reshape(3, -1).T - (np.array(voxels.shape) - 1) / 2 + pose.shift
+    points = (turned.min(axis=0) + turned.max(axis=0)) / 2 + spacing * places
+    expected = oracle.density(wavefunction, points @ pose.rotation)
+    np.testing.assert_allclose(voxels.ravel(), expected, rtol=1e-5, atol=1e-7 * expected.max())
+    grids = [posed_grid(turned, one, study.fields) for one in (Pose(pose.rotation, np.zeros(3)), pose)]
+    centred, shifted = (grid.origin_bohr + spacing * (np.array(grid.shape) - 1) / 2 for grid in grids)
+    assert shifted - centred == pytest.approx(spacing * pose.shift, abs=1e-12)
 
 
 def test_a_fixed_box_turns_with_the_molecule_and_grows_where_it_must() -> None:

@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("job", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--gradients", type=Path)
-    parser.add_argument("--also", help="a second model, trained into OUTPUT-MODEL by the same processes")
+    parser.add_argument("--also", help="a second training, of this model, into OUTPUT-MODEL by the same processes")
     parser.add_argument("--kill-at", type=int)
     parser.add_argument("--kill-rank", type=int, default=0)
     options = parser.parse_args()
@@ -62,10 +62,10 @@ def main() -> None:
         callbacks.append(NoteFirstGradient(options.gradients))
     if options.kill_at is not None:
         callbacks.append(KillAt(options.kill_at, options.kill_rank))
-    jobs = {job["model"]: options.output}
+    jobs = [(job["model"], options.output)]
     if options.also:
-        jobs[options.also] = options.output.with_name(f"{options.output.name}-{options.also}")
-    for model, output in jobs.items():
+        jobs.append((options.also, options.output.with_name(f"{options.output.name}-{options.also}")))
+    for model, output in jobs:
         train(
             Study.model_validate(job["study"]), Path(job["dataset"]), Path(job["shards"]), model, "random", 0, output,
             lambda text: print(text, file=sys.stderr), callbacks=callbacks if output == options.output else [],

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from pydantic import ValidationError
+from sklearn.metrics import accuracy_score, mean_absolute_error, r2_score, recall_score, roc_auc_score
 
 from decar.config import Study
 from decar.dataset.samples import labelled_conformers
@@ -15,6 +16,7 @@ from decar.errors import ConfigError
 from decar.models.package import load_package
 from decar.models.task import Task, all_columns, all_values
 from decar.training.objectives import Objective, all_losses, make_objectives
+from decar.training.outcome import Outcome, auroc, per_molecule, task_metrics
 from decar.training.train import train
 from tests.training.many_tasks import KINDS, make_many_tasks
 
@@ -81,6 +83,74 @@ def test_all_kinds_are_learned_together(tmp_path: Path) -> None:
     assert shares.to_numpy() == pytest.approx(1.0)
     test = further.query("property == 'length' and subset == 'test'")
     assert np.abs(test["value"] - test["label"]).mean() < np.abs(test["label"] - tasks[3].mean).mean()
+
+
+def test_classes_and_means_count_molecules_not_conformers(tmp_path: Path) -> None:
+    """Class weights n / (C n_c), of every kind of classes; ones where the study wants none."""
+    study, _ = make_many_tasks(tmp_path)
+    num_conformers = np.array([1, 2, 1, 1, 5, 3])
+    molecules = pd.DataFrame(
+        {
+            "label:sweet": [0, 0, 0, 0, 1, NAN],
+            "label:bitter": [0, 1, 0, NAN, NAN, NAN],
+            "label:taste": [0, 2, 2, 5, 5, 5],
+            "label:length": [1, 2, 3, 4, 10, NAN],
+            "weight": 1 / num_conformers,
+        }
+    )
+    rows = molecules.loc[molecules.index.repeat(num_conformers)]
+    settings = study.training.models["density"]
+    objectives = make_objectives(study, settings, rows)
+    expected = ([5 / (2 * 4), 5 / (2 * 1)], [3 / (2 * 2), 3 / (2 * 1)], [6 / 3, 6 / (3 * 2), 6 / (3 * 3)], [])
+    assert [list(one.class_weights) for one in objectives] == [pytest.approx(weights) for weights in expected]
+    length = molecules["label:length"]
+    assert (objectives[3].task.mean, objectives[3].task.scale) == pytest.approx((length.mean(), length.std(ddof=0)))
+    study = study.model_copy(update={"training": study.training.model_copy(update={"class_weights": False})})
+    objectives = make_objectives(study, settings, rows)
+    assert [one.class_weights for one in objectives] == [(1.0, 1.0), (1.0, 1.0), (1.0, 1.0, 1.0), ()]
+
+
+def test_metrics_are_those_of_scikit_learn_of_means_over_conformers() -> None:
+    """Ten molecules of two conformers, each task with a gap; a class that no training molecule had is left out."""
+    random = np.random.default_rng(4)
+    classes = np.array([0.0, 2.0, 5.0])
+    tasks = [
+        Task("sweet"), Task("bitter"), Task("taste", "multiclass", classes=tuple(classes)),
+        Task("length", "regression", "bohr", mean=3.0, scale=2.0),
+    ]  # fmt: skip
+    labels = np.array([[0, 1] * 5, [1, 1, 0, 1, 0] * 2, [0, 2, 5, 5, 5, 2, 0, 1, 5, 2], random.normal(3, 2, 10)]).T
+    labels[range(1, 4), range(1, 4)] = NAN
+    outputs = random.normal(0, 2, (10, 2, 6))
+    found = [
+        Outcome(str(molecule), conformer, 0.5, tuple(labels[molecule]), tuple(outputs[molecule, conformer]))
+        for conformer in (1, 0) for molecule in random.permutation(10)
+    ]  # fmt: skip
+    # What is averaged are probabilities and values in the unit, not the outputs.
+    sweet, bitter = (1 / (1 + np.exp(-outputs[..., :2]))).mean(axis=1).T
+    powers = np.exp(outputs[..., 2:5])
+    taste = classes[(powers / powers.sum(axis=-1, keepdims=True)).mean(axis=1).argmax(axis=1)]
+    length = (3 + 2 * outputs[..., 5]).mean(axis=1)
+    for number, mean in ((0, sweet), (1, bitter), (3, length)):
+        kept = ~np.isnan(labels[:, number])
+        table = per_molecule(found, tasks, number)
+        assert table["key"].tolist() == [str(molecule) for molecule in np.flatnonzero(kept)]
+        assert table[tasks[number].name].to_numpy() == pytest.approx(mean[kept], rel=1e-12)
+    assert auroc(found, tasks) == roc_auc_score(labels[:, 0], sweet)
+    known = [~np.isnan(labels[:, 1]), np.isin(labels[:, 2], classes), ~np.isnan(labels[:, 3])]
+    pairs = [(labels[one, number], mean[one]) for number, one, mean in zip((1, 2, 3), known, (bitter, taste, length))]
+    expected = {
+        "auroc:bitter": roc_auc_score(*pairs[0]),
+        "accuracy:taste": recall_score(*pairs[1], average="macro"),
+        "mae:length": mean_absolute_error(*pairs[2]),
+        "r2:length": r2_score(*pairs[2]),
+    }
+    assert len({*expected.values(), accuracy_score(*pairs[1]), 0.0, 1.0}) == 7
+    # Accuracies are float32.
+    assert task_metrics(found, tasks) == pytest.approx(expected, rel=1e-6)
+    # Of no molecule with a label nothing is known.
+    for none in ([], [one._replace(labels=(NAN,) * 4) for one in found]):
+        assert math.isnan(auroc(none, tasks))
+        assert task_metrics(none, tasks) == pytest.approx(dict.fromkeys(expected, NAN), nan_ok=True)
 
 
 def test_what_cannot_be_learned_is_said(tmp_path: Path) -> None:

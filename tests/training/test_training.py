@@ -14,8 +14,10 @@ import pytest
 import torch
 
 from decar.config import PretrainingSettings, Study
+from decar.dataset.rendered_dataset import RenderedDataset
 from decar.dataset.samples import collate
 from decar.dataset.torch_dataset import ShardDataset
+from decar.dataset.voxel_dataset import VoxelDataset
 from decar.errors import BackendUnavailableError, DataFormatError
 from decar.models.package import load_package
 from decar.models.task import Task
@@ -26,6 +28,7 @@ from decar.training.module import dropout_keep, learning_rate_at
 from decar.training.objectives import Objective
 from decar.training.outcome import Outcome, auroc, gather, per_molecule, weighted_loss
 from decar.training.train import train
+from tests.dataset.rendered_study import FIELDS, make_rendered_dataset, make_rendered_study
 from tests.dataset.synthetic_study import make_dataset, make_study
 from tests.training.many_tasks import make_many_tasks
 from tests.training.run_training import NoteFirstGradient
@@ -181,13 +184,28 @@ def test_killed_training_goes_on_as_if_uninterrupted(
     assert all(torch.equal(before[name], resumed[name]) for name in before)
 
 
-@pytest.mark.parametrize("processes", [2, 4])
-def test_several_processes_do_what_one_does(tmp_path: Path, processes: int) -> None:
-    """Same first gradient to 1e-6, same validation figures, each molecule predicted once; of many tasks with gaps.
+# What differs is the order in which float32 numbers are added. The gradient of one process is off that of the same step
+# in float64 by 4.8e-6 in the first layer, whose sums over 1e5 voxels nearly cancel, and by 0.8e-6 at most elsewhere;
+# two such gradients differ by up to twice that.
+GRADIENT_TOLERANCE = {"network.layers.0": 1e-5, "": 2e-6}
+
+
+@pytest.mark.parametrize(
+    ("processes", "learning_rate", "tolerances"),
+    [
+        # Weights that stand still. r2 and the loss of a mean are differences of float32 numbers near one: atol.
+        (2, 1e-30, {"rtol": 1e-6, "atol": 2e-7}),
+        (4, 3e-3, {"rtol": 1e-3}),  # Adam divides a gradient by its size, also one that is rounding
+    ],
+)
+def test_several_processes_do_what_one_does(
+    tmp_path: Path, processes: int, learning_rate: float, tolerances: dict[str, float]
+) -> None:
+    """Same first gradient, same log, each molecule predicted once and the same; of many tasks with gaps.
 
     And a network that is pretrained learns from the same hidden cells.
     """
-    study, data = make_many_tasks(tmp_path, 11, max_epochs=2, batch_size=5)
+    study, data = make_many_tasks(tmp_path, 11, max_epochs=2, batch_size=5, learning_rate=learning_rate)
     models = dict(study.training.models)
     models["potential"] = models["potential"].model_copy(update={"pretraining": PretrainingSettings(epochs=2)})
     study = study.model_copy(update={"training": study.training.model_copy(update={"models": models})})
@@ -198,17 +216,20 @@ def test_several_processes_do_what_one_does(tmp_path: Path, processes: int) -> N
     launched = run(job, tmp_path / "several", *gradients, "--also", "potential", processes=processes)
     assert launched.returncode == 0, launched.stderr
     train(study, *data, "potential", "random", 0, tmp_path / "one-potential")
-    for name in ("pretraining.csv", "metrics.csv"):
-        one, several = (pd.read_csv(tmp_path / f"{folder}-potential" / name) for folder in ("one", "several"))
-        pd.testing.assert_frame_equal(one, several, rtol=1e-3)
     one, several = (torch.load(tmp_path / f"{name}.pt") for name in ("one", "several"))
+    assert one.keys() == several.keys()
+    for name in one:
+        tolerance = next(value for start, value in GRADIENT_TOLERANCE.items() if name.startswith(start))
+        assert (one[name] - several[name]).norm() <= tolerance * one[name].norm(), name
     joined = [torch.cat([gradients[name].flatten() for name in one]) for gradients in (one, several)]
     assert (joined[0] - joined[1]).norm() <= 1e-6 * joined[0].norm()
-    logs = [pd.read_csv(tmp_path / name / "metrics.csv") for name in ("one", "several")]
-    pd.testing.assert_frame_equal(*logs, rtol=1e-3)
-    tables = [pd.read_parquet(tmp_path / name / "predictions.parquet") for name in ("one", "several")]
-    pd.testing.assert_frame_equal(*tables, rtol=1e-3)
-    assert not tables[1]["key"].duplicated().any()
+    names = ("metrics.csv", "predictions.parquet")
+    for model, written in (("", (*names, "task_predictions.parquet")), ("-potential", (*names, "pretraining.csv"))):
+        for name in written:
+            read = pd.read_csv if name.endswith("csv") else pd.read_parquet
+            tables = [read(tmp_path / f"{folder}{model}" / name) for folder in ("one", "several")]
+            pd.testing.assert_frame_equal(*tables, **tolerances)
+            assert name != "predictions.parquet" or not tables[1]["key"].duplicated().any()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -268,10 +289,21 @@ def test_a_shard_is_opened_once_an_epoch_and_batches_are_of_similar_size() -> No
     assert padded(shuffled) > 2.0
 
 
-def test_a_batch_that_a_device_finishes_is_the_one_that_workers_make(data: tuple[Path, Path]) -> None:
-    dataset = ShardDataset(*data, "random", 0, "train", ["electron_density"], ("sweet",), augmentation="rotations_6")
+@pytest.mark.parametrize("source", ["shards", "rendered"])
+def test_a_batch_that_a_device_finishes_is_the_one_that_workers_make(
+    tmp_path: Path, data: tuple[Path, Path], source: str
+) -> None:
+    torch.set_num_threads(1)  # as a worker has; with more the potential is summed in another order
+    place = ("random", 0, "train")
+    dataset: VoxelDataset
+    if source == "shards":
+        dataset = ShardDataset(*data, *place, FIELDS[:1], ("sweet",), augmentation="rotations_6")
+    else:
+        study = make_rendered_study(tmp_path)
+        folder, _ = make_rendered_dataset(tmp_path, study, 6)
+        dataset = RenderedDataset(folder, study, *place, FIELDS, ("sweet",), augmentation="continuous")
     batches = EpochBatches(dataset.sizes, dataset.rows["shard"].to_list(), 4, 0, 1, 2, seed=1)
-    whole = EpochLoader(batches, dataset=dataset, collate_fn=partial(collate, stride=8), num_workers=0)
+    whole = EpochLoader(batches, dataset=dataset, collate_fn=partial(collate, stride=8), num_workers=1)
     for one, fetched in zip(whole, reading_loader(dataset, batches, 1), strict=True):
         other = finish_batch(dataset, fetched, 8, "cpu")
         assert one.keys() == other.keys()

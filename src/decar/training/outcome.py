@@ -65,10 +65,10 @@ def per_molecule(gathered: Sequence[Outcome], tasks: Sequence[Task], number: int
     """Return key, label and the columns of a task, a row a molecule with a label: the mean over its conformers."""
     task, own = tasks[number], slices(tasks)[number]
     kept = [one for one in gathered if not math.isnan(one.labels[number])]
-    outputs = np.array([one.outputs[own] for one in kept], dtype=np.float64).reshape(len(kept), -1)
-    weight = pd.Series([one.weight for one in kept], dtype=np.float64)
-    table = pd.DataFrame(task.values(outputs) * weight.to_numpy()[:, None], columns=list(task.columns))
-    table = table.assign(key=[one.key for one in kept], label=[one.labels[number] for one in kept], weight=weight)
+    outputs = np.array([one.outputs[own] for one in kept], dtype=np.float64).reshape(len(kept), task.num_outputs)
+    label, weight = np.array([(one.labels[number], one.weight) for one in kept], dtype=np.float64).reshape(-1, 2).T
+    table = pd.DataFrame(task.values(outputs) * weight[:, None], columns=list(task.columns))
+    table = table.assign(key=[one.key for one in kept], label=label, weight=weight)
     sums = table.groupby("key", sort=True).agg(
         {"label": "first", "weight": "sum", **dict.fromkeys(task.columns, "sum")}
     )

@@ -72,7 +72,8 @@ def train(
     first one writes; NCCL joins them where training.gpus_per_node is not 0, gloo elsewhere. The number of CPU threads
     of this process is set to `training.threads`. Trainings of another `repeat` begin with other weights, in another
     order.
-    Raises FoldError for a fold without both classes in training.
+    Raises FoldError for a fold without both classes in training, or without a labelled molecule in validation; one
+    that tests no molecule is trained all the same, and its package has no figure of the test subset.
     """
     settings = study.training.models[model_name]
     study = study.model_copy(update={"training": study.training.of_model(settings)})
@@ -82,7 +83,7 @@ def train(
     normalisation = normalisation_of(initial, settings)
     make = partial(_dataset, study, settings, dataset_folder, shards_folder, scheme, fold, normalisation)
     training, validation, everything = make("train", augmented=True), make("validation"), make(None)
-    _check_validation(study, settings, validation, f"{scheme} fold {fold}")
+    _check_subsets(study, settings, training, validation, f"{scheme} fold {fold}")
     objectives = make_objectives(study, settings, training.rows)
     seed = derive_seed(study.seed, "train", model_name, scheme, fold, *([repeat] if repeat else []))
     tasks = [objective.task for objective in objectives]
@@ -125,13 +126,20 @@ def train(
     trainer.strategy.barrier()
 
 
-def _check_validation(study: Study, settings: ModelSettings, validation: VoxelDataset, where: str) -> None:
-    """Raise FoldError where the validation molecules cannot decide which epoch is kept."""
-    if not len(validation):
-        raise FoldError(
-            "the validation subset has no molecule with a label", where=where, expected="one molecule at least",
-            remedy="add labelled molecules, lower num_folds or raise validation_fraction",
-        )  # fmt: skip
+def _check_subsets(
+    study: Study, settings: ModelSettings, training: VoxelDataset, validation: VoxelDataset, where: str
+) -> None:  # fmt: skip
+    """Raise FoldError where nothing can be learned, or the validation molecules cannot decide which epoch is kept."""
+    subsets = (
+        ("training", training, "raise num_folds or lower validation_fraction"),
+        ("validation", validation, "lower num_folds or raise validation_fraction"),
+    )
+    for name, subset, remedy in subsets:
+        if not len(subset):
+            raise FoldError(
+                f"the {name} subset has no molecule with a label", where=where, expected="one molecule at least",
+                remedy=f"add labelled molecules, {remedy}",
+            )  # fmt: skip
     classes = validation.rows[label_column(study.training.property)].dropna()
     if settings.stop_by == "auroc" and classes.nunique() < 2:
         raise FoldError(
