@@ -233,7 +233,9 @@ class ModelSettings(Section):
     max_degree: Annotated[int, Field(ge=0, le=3)] = Field(
         2, description="`steerable`: highest degree of its tensors (0 scalars, 1 vectors, 2 quadrupoles)."
     )
-    chiral: bool = Field(False, description="`steerable`: tell mirror images apart.")
+    chiral: bool = Field(
+        False, description="`steerable`: tell mirror images apart; takes three layers and `max_degree` of 1 at least."
+    )
     readout: Literal["last", "all"] = Field(
         "last",
         description="`steerable`: whose averages the head reads: those of the scalars of the `last` layer, or of the "
@@ -313,6 +315,16 @@ class ModelSettings(Section):
         if self.architecture == "steerable" and self.kernel_size < 5:
             raise ValueError(f"kernel_size of a steerable network must be 5 or more, not {self.kernel_size}: smaller "
                              "ones cannot hold its radial functions")  # fmt: skip
+        return self
+
+    @model_validator(mode="after")
+    def _pseudoscalars(self) -> Self:
+        # The first layer has true tensors alone, the second pseudovectors: only the third has pseudoscalars.
+        if self.architecture == "steerable" and self.chiral and (len(self.channels) < 3 or self.max_degree == 0):
+            raise ValueError(
+                "a chiral network takes three layers and max_degree 1 at least, not "
+                f"{len(self.channels)} and {self.max_degree}: it would not tell mirror images apart"
+            )
         return self
 
     @model_validator(mode="after")

@@ -113,12 +113,12 @@ def write_tables(
 
 
 def make_dataset(
-    folder: Path, study: Study, num: int, num_conformers: int = 1, unlabelled: tuple[int, ...] = ()
+    folder: Path, study: Study, num: int, num_conformers: int = 1, unlabelled: tuple[int, ...] = (), large: bool = False
 ) -> tuple[Path, Path]:
     """Write records, shards and the dataset folder; return the folders of dataset and shards."""
     members: dict[str, list[tuple[str, Place | Record]]] = {}
     for number in range(num):
-        record = fields_record(number, number % 2, num_conformers)
+        record = fields_record(number, number % 2, num_conformers, large)
         path = folder / "records" / f"{number}.h5"
         write_record(path, record)
         members.setdefault(bucket(key_of(number), study.dataset.num_shards), []).append((key_of(number), Place(path)))

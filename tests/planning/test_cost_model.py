@@ -151,10 +151,10 @@ def test_other_networks_cost_what_they_took_beside_the_published_one() -> None:
         study = make_study(training={"models": {"decar": {"channels": [8, 16], "kernel_size": 5}, "other": network}})
         return training_costs(study, study.training.models["other"], 1000, 1e5)
 
-    plain = costs(channels=[8, 16], kernel_size=5)
-    residual = costs(channels=[8, 16], kernel_size=5, architecture="residual")
-    steerable = costs(channels=[8, 16], kernel_size=5, architecture="steerable")
-    chiral = costs(channels=[8, 16], kernel_size=5, architecture="steerable", chiral=True)
+    plain = costs(channels=[8, 8, 8], kernel_size=5)
+    residual = costs(channels=[8, 8, 8], kernel_size=5, architecture="residual")
+    steerable = costs(channels=[8, 8, 8], kernel_size=5, architecture="steerable")
+    chiral = costs(channels=[8, 8, 8], kernel_size=5, architecture="steerable", chiral=True)
     assert plain < residual < steerable < chiral
     of_voxels = {"channels": [8, 16], "architecture": "steerable", "kernel_diameters_angstrom": [8 * 0.35, 10 * 0.35]}
     assert costs(**of_voxels) == steerable

@@ -1,7 +1,9 @@
 """From a table that a stranger wrote to predictions, through the stages themselves."""
 
 import json
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,15 @@ from typer.testing import CliRunner
 
 from decar.chemistry import chemistry_of, differences
 from decar.cli import app
+from decar.config import Study
 from decar.errors import ConfigError, DataFormatError
-from decar.models.package import load_package
-from decar.predict.conditions import load_members
-from decar.predict.ensemble import spread
+from decar.models.package import Package, load_package
+from decar.predict.conditions import conditions, load_members
+from decar.predict.ensemble import predict_molecule, spread
 from decar.predict.run import value_columns
 from decar.predict.table import read_molecules
+from decar.stages import molecule_recipes
+from decar.store import Store
 from tests.docs.commands import Line
 from tests.predict.conftest import Made
 
@@ -98,7 +103,7 @@ def test_a_training_molecule_is_predicted_as_it_was_in_training(made: Made, tmp_
     assert trained["in_domain"].all()
 
 
-def test_another_spacing_or_level_is_refused_unless_told(made: Made, tmp_path: Path) -> None:
+def test_another_spacing_is_refused_unless_told(made: Made, tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("smiles\nO\n")
     study = made.study.model_dump(mode="json")
     study["fields"]["spacing_angstrom"] = 1.0
@@ -114,6 +119,71 @@ def test_another_spacing_or_level_is_refused_unless_told(made: Made, tmp_path: P
     assert "fields.spacing_angstrom 1.0 instead of 0.8" in told.stderr
     assert "conformers.num_kept was 1 in training and is 2 here" in told.stderr
     assert pd.read_csv(tmp_path / "out.csv")["status"].tolist() == ["ok"]
+
+
+def test_conformers_are_averaged_over_and_a_far_molecule_is_outside(made: Made, tmp_path: Path) -> None:
+    """Glycol bends, and has more heavy atoms than any training molecule."""
+    (tmp_path / "table.smi").write_text("OCCO glycol\n")
+    done = decar("predict", *made.jobs, "table.smi", "-o", "out.csv", "--store", made.study.store, "--conformers", 2)
+    assert done.exit_code == 0, done.output
+    assert "1 of 1 rows predicted, 1 outside the domain" in done.stdout
+    (row,) = pd.read_csv(tmp_path / "out.csv").to_dict("records")
+    assert (row["num_models"], row["num_conformers"], row["num_rotations"]) == (2, 2, 6)
+    for name in ("sweet", "mass"):
+        parts = [row[f"{name}_sd_{source}"] for source in ("models", "conformers", "rotations")]
+        assert min(parts) > 0
+        assert row[f"{name}_sd"] == pytest.approx(np.linalg.norm(parts))
+    assert row["in_domain"] is False
+    assert row["similarity"] == 0
+    assert row["distance_ratio"] > 2
+
+
+@pytest.mark.parametrize(
+    ("similarity", "distance", "is_inside"), [(1.0, 1.01, True), (1.01, 1.01, False), (1.0, 0.99, False)]
+)
+def test_inside_is_within_both_thresholds_of_every_model(
+    made: Made, similarity: float, distance: float, is_inside: bool
+) -> None:
+    """One model's thresholds are given in units of the molecule's own similarity and distance; the other's are wide."""
+    molecule = made.index.set_index("smiles").loc["FF"]
+    key = str(molecule["key"])
+    record = Store(made.study.store).load("fields", key, molecule_recipes(made.study, key)["fields"])
+
+    def with_thresholds(member: Package, similarity: float, distance: float) -> Package:
+        assert member.domain is not None
+        thresholds = replace(member.domain.thresholds, similarity=similarity, distance=distance)
+        return replace(member, domain=replace(member.domain, thresholds=thresholds))
+
+    one, other = load_members(made.jobs)
+    own = predict_molecule([with_thresholds(one, 0.0, 1.0)], record, "FF", 1)
+    assert own["similarity"] == 0.25  # one of the four bits of difluorine and its neighbour, fluoromethane, is common
+    one = with_thresholds(one, similarity * own["similarity"], distance * own["distance_ratio"])
+    wide = with_thresholds(other, 0.0, np.inf)
+    for members in ([one, wide], [wide, one]):
+        assert predict_molecule(members, record, "FF", 1)["in_domain"] is is_inside
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value", "text"),
+    [
+        ("quantum", "basis", "3-21g", "quantum.basis '3-21g' instead of 'sto-3g'"),
+        ("quantum", "method", "pbe", "quantum.method 'pbe' instead of 'hf'"),
+        ("optimise", "methods", [], "optimise.methods [] instead of ['mmff']"),
+    ],
+)
+def test_another_level_is_refused_unless_told(
+    made: Made, tmp_path: Path, section: str, name: str, value: object, text: str
+) -> None:
+    """Where it is allowed, molecules are computed as the study says, not as the model was trained."""
+    content = made.study.model_dump(mode="json")
+    content[section][name] = value
+    own, members, told = Study.model_validate(content), load_members(made.jobs), list[str]()
+    with pytest.raises(ConfigError, match=rf"{section}\.{name}: {re.escape(str(value))}"):
+        conditions(members, tmp_path / "t.csv", None, own, None, False, told.append)
+    assert told == []
+    chosen = conditions(members, tmp_path / "t.csv", None, own, None, True, told.append)
+    assert chosen.model_dump(mode="json")[section][name] == value
+    assert [line.split(": ", 1)[1].startswith(text) for line in told] == [True, True]
 
 
 def test_level_and_geometry_are_compared_and_names_of_fields_are_not(made: Made) -> None:

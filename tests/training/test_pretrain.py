@@ -155,7 +155,7 @@ def test_the_loss_is_that_of_its_formula() -> None:
 
 
 def test_what_a_steerable_network_fills_in_turns_with_the_molecule() -> None:
-    settings = ModelSettings(architecture="steerable", channels=(4, 6), kernel_size=5, chiral=True)
+    settings = ModelSettings(architecture="steerable", channels=(4, 6, 6), kernel_size=5, chiral=True)
     network = build_network(settings, SPACING, 1)
     network.initialise(2)
     decoder, random = Decoder(network), torch.Generator().manual_seed(1)

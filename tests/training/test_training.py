@@ -15,7 +15,7 @@ import torch
 
 from decar.config import PretrainingSettings, Study
 from decar.dataset.rendered_dataset import RenderedDataset
-from decar.dataset.samples import collate
+from decar.dataset.samples import collate, labelled_conformers
 from decar.dataset.torch_dataset import ShardDataset
 from decar.dataset.voxel_dataset import VoxelDataset
 from decar.errors import BackendUnavailableError, DataFormatError
@@ -27,7 +27,7 @@ from decar.training.loaders import EpochLoader, finish_batch, reading_loader
 from decar.training.module import dropout_keep, learning_rate_at
 from decar.training.objectives import Objective
 from decar.training.outcome import Outcome, auroc, gather, per_molecule, weighted_loss
-from decar.training.train import train
+from decar.training.train import dataset_hash, train
 from tests.dataset.rendered_study import FIELDS, make_rendered_dataset, make_rendered_study
 from tests.dataset.synthetic_study import make_dataset, make_study
 from tests.training.many_tasks import make_many_tasks
@@ -103,11 +103,25 @@ def test_learns_a_shape_and_writes_everything(tmp_path: Path, data: tuple[Path, 
     assert config["metrics"]["best_epoch"] == best_epoch(log.to_dict("records"))
     assert config["spacing_bohr"] == network.spacing_bohr == 0.6
     assert config["normalisation"][0]["scale"] > 0
+    assert config["dataset_hash"] == dataset_hash(labelled_conformers(data[0], "random", 0, ["sweet"]), ["sweet"])
     # A finished job is not trained again, and the same files come out.
     before = {name: (tmp_path / "job" / name).read_bytes() for name in ("metrics.csv", "predictions.parquet")}
     train(study, *data, "density", "random", 0, tmp_path / "job", messages.append)
     assert len(messages) == 25
     assert before == {name: (tmp_path / "job" / name).read_bytes() for name in before}
+
+
+def test_the_hash_of_a_dataset_names_each_of_its_parts(data: tuple[Path, Path]) -> None:
+    """It is the same where the tables are read again, and another one where anything of one conformer is another."""
+    rows = labelled_conformers(data[0], "random", 0, ["sweet"])
+    found = [dataset_hash(labelled_conformers(data[0], "random", 0, ["sweet"]), ["sweet"])]
+    assert found[0] == dataset_hash(rows, ["sweet"])
+    changes = {"key": "0", "conformer": 2, "checksum": "0", "label:sweet": 1 - rows["label:sweet"][3]}
+    for column, value in {**changes, "subset": {"train": "test"}.get(rows["subset"][3], "train")}.items():
+        other = rows.copy()
+        other.loc[3, column] = value
+        found.append(dataset_hash(other, ["sweet"]))
+    assert len(set(found)) == len(found) == 6
 
 
 @pytest.mark.parametrize("architecture", ["residual", "steerable"])

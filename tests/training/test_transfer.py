@@ -6,8 +6,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import yaml
+from typer.testing import CliRunner
 
+from decar.cli import app
 from decar.config import Study
+from decar.dataset.statistics import load_normalisation
 from decar.errors import ConfigError
 from decar.models.build import build_network
 from decar.models.network import Network
@@ -16,7 +20,7 @@ from decar.models.place import initial_weights
 from decar.models.task import Task
 from decar.training.train import train
 from decar.training.transfer import begin_with, load_initial, take_over
-from tests.dataset.synthetic_study import SPACING
+from tests.dataset.synthetic_study import SPACING, make_dataset
 from tests.training.many_tasks import make_many_tasks
 
 Made = tuple[Study, tuple[Path, Path], Path]
@@ -96,15 +100,27 @@ def test_random_weights_can_be_frozen_and_the_best_order_kept(made: Made, tmp_pa
         train(study, *data, "density", "random", 0, tmp_path / "one class")
 
 
-def test_frozen_parts_stay_and_the_lineage_is_kept(made: Made, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by_command", [False, True])
+def test_frozen_parts_stay_and_the_lineage_is_kept(made: Made, tmp_path: Path, by_command: bool) -> None:
+    """Named by `initial` of the study, or by `--from`, which stands in place of it."""
     study, data, job = made
     template = str(job.parent / "density-{scheme}-fold{fold}-*")
     content = study.model_dump(mode="json")
     frozen = ["layer1", "layer2", "layer3"]
-    content["training"]["models"]["density"] |= {"initial": template, "frozen": frozen, "tasks": {}}
-    told: list[str] = []
-    train(Study.model_validate(content), *data, "density", "random", 0, tmp_path / "job", told.append)
-    assert "begins with" in told[0]
+    initial = "nothing is here" if by_command else template
+    content["training"]["models"]["density"] |= {"initial": initial, "frozen": frozen, "tasks": {}}
+    if by_command:
+        (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
+        options = {"study": tmp_path / "study.yaml", "dataset": data[0], "shards": data[1], "model": "density",
+                   "scheme": "random", "fold": 0, "output": tmp_path / "job", "from": job / "model"}  # fmt: skip
+        command = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        done = CliRunner().invoke(app, ["train", *command])
+        assert done.exit_code == 0, done.output
+        told = done.stderr.splitlines()
+    else:
+        told = []
+        train(Study.model_validate(content), *data, "density", "random", 0, tmp_path / "job", told.append)
+    assert told[0].startswith("begins with")
     old, (new, config) = load_package(job / "model")[0], load_package(tmp_path / "job" / "model")
     parts, given = new.parts(), old.parts()
     assert all(is_equal(parts[name], given[name]) for name in frozen)
@@ -117,6 +133,41 @@ def test_frozen_parts_stay_and_the_lineage_is_kept(made: Made, tmp_path: Path) -
     assert ancestor["change"] == "new: nothing; frozen: layer1, layer2, layer3"
     assert "frozen: layer1" in (tmp_path / "job" / "model" / "card.md").read_text()
     assert str(job.parent) not in json.dumps(config)
+
+
+@pytest.mark.parametrize(
+    ("fields", "change"),
+    [
+        (["electron_density"], "new: nothing"),
+        (["electrostatic_potential", "electron_density"], "new: layer1 (other fields)"),
+    ],
+)
+def test_training_goes_on_in_larger_boxes_and_with_other_fields(
+    made: Made, tmp_path: Path, fields: list[str], change: str
+) -> None:
+    """The same fields are seen in the old network's normalisation, others in that of the fold's own molecules."""
+    study, _, job = made
+    content = study.model_dump(mode="json")
+    changes = {"fields": fields, "initial": str(job), "frozen": ["layer2", "layer3"], "tasks": {}}
+    content["training"]["models"]["density"] |= changes
+    data = make_dataset(tmp_path, study, 16, large=True)
+    train(Study.model_validate(content), *data, "density", "random", 0, tmp_path / "job")
+    (old, before), (new, config) = (load_package(folder / "model") for folder in (job, tmp_path / "job"))
+    own = load_normalisation(data[0], "random", 0, fields).to_json()
+    assert own[-1]["scale"] < 0.9 * before["normalisation"][0]["scale"]  # large boxes have more vacuum
+    assert config["normalisation"] == (before["normalisation"] if change == "new: nothing" else own)
+    assert config["lineage"][0]["change"] == f"{change}; frozen: layer2, layer3"
+    assert new.num_inputs == len(fields)
+    parts, given = new.parts(), old.parts()
+    assert all(is_equal(parts[name], given[name]) for name in ("layer2", "layer3"))
+    # All that may learn has learned, and every molecule is predicted.
+    log = pd.read_csv(tmp_path / "job" / "metrics.csv")
+    assert log["epoch"].tolist() == [1, 2]
+    assert (log.filter(like="gradient_norm") > 0).all(axis=None)
+    assert log["train_loss"].notna().all()
+    predictions = pd.read_parquet(tmp_path / "job" / "predictions.parquet")
+    assert len(predictions) == 16
+    assert predictions["probability"].between(0, 1, inclusive="neither").all()
 
 
 def test_what_makes_no_sense_is_refused(made: Made) -> None:

@@ -222,6 +222,12 @@ def _subsets(dataset: VoxelDataset) -> "pd.Series[str]":
     return dataset.rows.drop_duplicates("key").set_index("key")["subset"]
 
 
+def dataset_hash(rows: pd.DataFrame, properties: Sequence[str]) -> str:
+    """Return the hash of the keys, conformers, checksums, labels and subsets of the conformers of a fold."""
+    labels = [label_column(name) for name in properties]
+    return digest(rows[["key", "conformer", "checksum", *labels, "subset"]].map(str).to_numpy().tolist())
+
+
 def _metadata(
     study: Study, model_name: str, scheme: str, fold: int, everything: VoxelDataset, log: EpochLog,
     module: FoldModule,
@@ -236,8 +242,6 @@ def _metadata(
         figures |= {f"{name}_{metric}": value for metric, value in task_metrics(own, module.tasks).items()}
     if everything.normalisation is None:
         raise ValueError("a network is trained on normalised voxels")
-    labels = [label_column(task.name) for task in module.tasks]
-    content = everything.rows[["key", "conformer", "checksum", *labels, "subset"]].map(str)
     return {
         "name": model_name,
         "study": study.study,
@@ -255,7 +259,7 @@ def _metadata(
         "fold": fold,
         "seed": study.seed,
         "training": study.training.model_dump(mode="json", exclude={"models"}),
-        "dataset_hash": digest(content.to_numpy().tolist()),
+        "dataset_hash": dataset_hash(everything.rows, [task.name for task in module.tasks]),
         "metrics": {name: float(value) if math.isfinite(value) else None for name, value in figures.items()},
         **study.contribution.model_dump(),
         "provenance": provenance("torch", "lightning", "numpy"),
