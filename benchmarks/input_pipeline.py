@@ -13,8 +13,8 @@ The published network at its default size, forward and backward pass and optimis
 Where there is a GPU the same is done there too, rendered with 0, 2 and 4 workers. Workers read ahead; the clock starts
 when as many batches as they can be ahead by have been consumed twice over, and stops while there are more to read, so
 that as many are read as are consumed (`read`: samples read over samples consumed while the clock ran). Beside each
-stand steps before and after it with the batches in memory. `--processor-time`: one process, on CPU, by the time that it
-computed.
+stand steps before and after it with the batches in memory. Ratios: of the medians over steps, of the totals, and of the
+processor time of the training process, for which other work on the machine counts little.
 
 With the file also: what rendering takes a molecule beside its share of a step, and how many voxels batches hold for one
 of their molecules.
@@ -81,6 +81,7 @@ AHEAD = 2  # batches that a worker reads ahead
 NUM_TIMED, NUM_RENDERED = 24, 32  # batches of a measurement; molecules that are rendered
 BAR, BAR_RENDERED = 1.1, 200  # times; molecules a second at 128^3
 NOT_MEASURED = "never measured"
+Array = NDArray[np.float64]
 DEVICES = {"cpu": "CPU", "cuda": "GPU"}
 
 
@@ -165,8 +166,8 @@ class Epochs(EpochBatches):
 class Trainee:
     """A network that is trained on whatever batches come."""
 
-    def __init__(self, device: torch.device, spacing_bohr: float, field: str, clock: Callable[[], float]) -> None:
-        self.device, self.clock = device, clock
+    def __init__(self, device: torch.device, spacing_bohr: float, field: str) -> None:
+        self.device = device
         self.network = build_network(ModelSettings(fields=(field,)), spacing_bohr, 1)
         self.network.initialise(1)
         self.network.to(device)
@@ -180,16 +181,19 @@ class Trainee:
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 
-    def seconds(self, batches: Iterable[Batch], skipped: int, at_start: Callable[[], None]) -> list[float]:
-        """Return the time of each step, the wait for its batch included, but of those that are skipped."""
+    def seconds(self, batches: Iterable[Batch], skipped: int, at_start: Callable[[], None]) -> Array:
+        """Return the times of each step, the wait for its batch included, but of those that are skipped.
+
+        (step, clock): on the wall, and of the processor for this process.
+        """
         ends = []
         for number, batch in enumerate(batches, start=1):
             self.step(batch)
             if number == skipped:
                 at_start()
             if number >= skipped:
-                ends.append(self.clock())
-        return np.diff(ends).tolist()
+                ends.append((time.perf_counter(), time.process_time()))
+        return np.diff(ends, axis=0)
 
 
 class Counter:
@@ -215,10 +219,10 @@ class Counter:
 
 
 def measure(
-    dataset: VoxelDataset, batch_size: int, device: torch.device, workers: Iterable[int], clock: Callable[[], float]
+    dataset: VoxelDataset, batch_size: int, device: torch.device, workers: Iterable[int]
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Return a row a number of workers."""
-    trainee = Trainee(device, float(dataset.rows["spacing_bohr"][0]), dataset.fields[0], clock)
+    trainee = Trainee(device, float(dataset.rows["spacing_bohr"][0]), dataset.fields[0])
     sampled = (dataset.sizes, dataset.rows["shard"].to_list(), batch_size, 0, 1, 0, 1)
     in_memory = [
         finish_batch(dataset, [dataset.fetch(draw) for draw in draws], STRIDE, device)
@@ -240,37 +244,40 @@ def measure(
         assert loader.prefetch_factor in (AHEAD, None)
         skipped = max(1, 2 * AHEAD * num_workers)
         # The two stand beside each other, because the machine's speed drifts.
-        memory = trainee.seconds([*in_memory[-1:], *in_memory], 1, lambda: None)
+        before = trainee.seconds(in_memory[: NUM_TIMED // 2 + 1], 1, lambda: None)
         steps = trainee.seconds(islice(read, skipped + NUM_TIMED), skipped, counter.start)
         num_read = counter.since
         del read, loader  # its workers end
-        memory += trainee.seconds([*in_memory[-1:], *in_memory], 1, lambda: None)
+        after = trainee.seconds(in_memory[-(NUM_TIMED // 2) - 1 :], 1, lambda: None)
+        memory = np.concatenate([before, after])
+        seconds, memory_seconds = (float(np.median(times[:, 0])) for times in (steps, memory))
+        of_totals, of_processor = (steps.mean(axis=0) / memory.mean(axis=0)).tolist()
         rows.append({
             "input": "rendered" if isinstance(dataset, RenderedDataset) else "shards",
             "edge": int(dataset.rows["shape_x"][0]), "batch_size": batch_size, "device": device.type,
-            "workers": num_workers, "steps": NUM_TIMED, "read": num_read / (batch_size * NUM_TIMED),
-            "memory_seconds": median(memory), "seconds": median(steps), "ratio": median(steps) / median(memory),
-            "ratio_of_totals": float(np.mean(steps) / np.mean(memory)), "bar": BAR,
+            "workers": num_workers, "steps": len(steps), "read": num_read / (batch_size * len(steps)),
+            "memory_seconds": memory_seconds, "seconds": seconds, "ratio": seconds / memory_seconds,
+            "ratio_of_totals": of_totals, "ratio_of_processor_time": of_processor, "bar": BAR,
         })  # fmt: skip
         print(rows[-1], flush=True)
     return rows
 
 
 def rendering(
-    dataset: RenderedDataset, batch_size: int, device: torch.device, step_seconds: float, clock: Callable[[], float]
+    dataset: RenderedDataset, batch_size: int, device: torch.device, step_seconds: float
 ) -> dict[str, Any]:  # fmt: skip
     """Return what reading and rendering take a molecule, beside its share of a step: medians over batches."""
     batches = Epochs(dataset.sizes, dataset.rows["shard"].to_list(), batch_size, 0, 1, 0, 1)
     reading, making = [], []
     for draws in islice(batches, 1 + NUM_RENDERED // batch_size):
-        start = clock()
+        start = time.perf_counter()
         fetched = [dataset.fetch(draw) for draw in draws]
-        middle = clock()
+        middle = time.perf_counter()
         finish_batch(dataset, fetched, STRIDE, device)
         if device.type == "cuda":
             torch.cuda.synchronize()
         reading.append((middle - start) / batch_size)
-        making.append((clock() - middle) / batch_size)
+        making.append((time.perf_counter() - middle) / batch_size)
     seconds = median(making[1:])  # what is done once, is done in the first
     row = {
         "edge": int(dataset.rows["shape_x"][0]), "batch_size": batch_size, "device": device.type,
@@ -319,13 +326,14 @@ def tables(result: dict[str, Any]) -> str:
     shown[name] = f"{rates[0]:.0f}" if rates else NOT_MEASURED
     lines = ["| what | bar | measured |", "| --- | --- | --- |"]
     lines += [f"| {what} | {cell} |" for what, cell in shown.items()]
-    columns = ("input", "on", "box", "batch", "workers", "read", "step in memory [s]", "step [s]", "ratio", "of totals")
-    lines += ["", f"| {' | '.join(columns)} |", "| --- | --- | --- " + "| ---: " * 7 + "|"]
+    columns = ("input", "on", "box", "batch", "workers", "read", "step in memory [s]", "step [s]", "ratio", "of totals",
+               "of processor time")  # fmt: skip
+    lines += ["", f"| {' | '.join(columns)} |", "| --- | --- | --- " + "| ---: " * 8 + "|"]
     for row in result["rows"]:
         lines.append(
             f"| {row['input']} | {DEVICES[row['device']]} | {row['edge']}³ | {row['batch_size']} | {row['workers']} | "
             f"{row['read']:.2f} | {row['memory_seconds']:.3f} | {row['seconds']:.3f} | {row['ratio']:.2f} | "
-            f"{row['ratio_of_totals']:.2f} |"
+            f"{row['ratio_of_totals']:.2f} | {row['ratio_of_processor_time']:.2f} |"
         )
     columns = ("rendered on", "box", "reading [s]", "rendering [s]", "share of a step [s]", "molecules a second")
     lines += ["", f"| {' | '.join(columns)} |", "| --- | --- " + "| ---: " * 4 + "|"]
@@ -337,31 +345,24 @@ def tables(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(output: Path, page: Path, wavefunctions: Path | None, is_shared: bool) -> None:
-    clock = time.process_time if is_shared else time.perf_counter
-    has_gpu = torch.cuda.is_available() and not is_shared
-    devices = [torch.device("cpu"), *([torch.device("cuda")] if has_gpu else [])]
+def main(output: Path, page: Path, wavefunctions: Path | None) -> None:
+    devices = [torch.device("cpu"), *([torch.device("cuda")] if torch.cuda.is_available() else [])]
     result: dict[str, Any] = {"rows": [], "rendering": []}
     for edge, batch_size in CASES:
-        num = batch_size * (
-            NUM_TIMED + 3 * AHEAD * max(WORKERS)
-        )  # what the longest measurement reads: none comes twice
+        # What the longest measurement reads: no sample comes twice.
+        num = batch_size * (NUM_TIMED + 3 * AHEAD * max(WORKERS))
         for device in devices:
             with TemporaryDirectory() as folder:
-                data = stored(Path(folder), edge, num)
-                workers = (0,) if is_shared else WORKERS
-                result["rows"] += measure(data, batch_size, device, workers, clock)
+                result["rows"] += measure(stored(Path(folder), edge, num), batch_size, device, WORKERS)
     for edge, batch_size in CASES if wavefunctions else ():
         for device in devices:
             with TemporaryDirectory() as folder:
                 data = rendered(Path(folder), edge, NUM_RENDERED, wavefunctions)
-                workers = WORKERS if device.type == "cuda" else (0,)
-                rows = measure(data, batch_size, device, workers, clock)
+                rows = measure(data, batch_size, device, WORKERS if device.type == "cuda" else (0,))
                 result["rows"] += rows
-                result["rendering"].append(rendering(data, batch_size, device, rows[0]["memory_seconds"], clock))
+                result["rendering"].append(rendering(data, batch_size, device, rows[0]["memory_seconds"]))
     result |= {
-        "is_processor_time": is_shared, "padding": padding(wavefunctions) if wavefunctions else [],
-        "provenance": provenance("torch", "h5py", "numpy"),
+        "padding": padding(wavefunctions) if wavefunctions else [], "provenance": provenance("torch", "h5py", "numpy"),
     }  # fmt: skip
     write_text(output, json.dumps(result, indent=1) + "\n")
     insert(page, "input_pipeline", tables(result))
@@ -373,6 +374,5 @@ if __name__ == "__main__":
     options.add_argument("output", type=Path)
     options.add_argument("page", type=Path)
     options.add_argument("wavefunctions", type=Path, nargs="?")
-    options.add_argument("--processor-time", action="store_true")
     given = options.parse_args()
-    main(given.output, given.page, given.wavefunctions, given.processor_time)
+    main(given.output, given.page, given.wavefunctions)

@@ -170,7 +170,7 @@ def test_while_the_input_pipeline_is_timed_as_much_is_read_as_consumed(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     page, output = tmp_path / "training.md", tmp_path / "input_pipeline.json"
     page.write_text("before\n<!-- input_pipeline -->\n<!-- input_pipeline -->\nafter\n", encoding="utf-8")
-    script.main(output, page, wavefunctions, False)
+    script.main(output, page, wavefunctions)
     result = json.loads(output.read_text())
     cases = [(row["input"], row["device"], row["workers"]) for row in result["rows"]]
     assert cases == [("shards", "cpu", 0), ("shards", "cpu", 2), ("rendered", "cpu", 0)]
