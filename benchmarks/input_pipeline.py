@@ -16,6 +16,8 @@ that as many are read as are consumed (`read`: samples read over samples consume
 stand steps before and after it with the batches in memory. Ratios: of the medians over steps, of the totals, and of the
 processor time of the training process, for which other work on the machine counts little.
 
+Rows that stand in the JSON are not measured again; the tables of docs/training.md are written from it.
+
 With the file also: what rendering takes a molecule beside its share of a step, and how many voxels batches hold for one
 of their molecules.
 """
@@ -27,7 +29,7 @@ import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import count, islice
+from itertools import count, islice, product
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -316,11 +318,12 @@ def tables(result: dict[str, Any]) -> str:
     for kind, device in (("shards", "cpu"), ("shards", "cuda"), ("rendered", "cuda")):
         for edge, _ in CASES:
             ratios = [
-                row["ratio_of_totals"] for row in result["rows"]
+                [row["ratio_of_totals"], row["ratio_of_processor_time"]] for row in result["rows"]
                 if (row["input"], row["device"], row["edge"]) == (kind, device, edge)
             ]  # fmt: skip
             name = f"training on {kind} over training from memory, {DEVICES[device]}, {edge}³ | at most {BAR}"
-            shown[name] = f"{min(ratios):.2f} to {max(ratios):.2f}" if ratios else NOT_MEASURED
+            ranges = [f"{min(found):.2f} to {max(found):.2f}" for found in zip(*ratios)]
+            shown[name] = "{}, of processor time {}".format(*ranges) if ratios else NOT_MEASURED
     rates = [row["molecules_a_second"] for row in result["rendering"] if (row["device"], row["edge"]) == ("cuda", 128)]
     name = f"density rendered, molecules a second, GPU, 128³ | at least {BAR_RENDERED}"
     shown[name] = f"{rates[0]:.0f}" if rates else NOT_MEASURED
@@ -347,25 +350,33 @@ def tables(result: dict[str, Any]) -> str:
 
 def main(output: Path, page: Path, wavefunctions: Path | None) -> None:
     devices = [torch.device("cpu"), *([torch.device("cuda")] if torch.cuda.is_available() else [])]
-    result: dict[str, Any] = {"rows": [], "rendering": []}
-    for edge, batch_size in CASES:
-        # What the longest measurement reads: no sample comes twice.
-        num = batch_size * (NUM_TIMED + 3 * AHEAD * max(WORKERS))
-        for device in devices:
-            with TemporaryDirectory() as folder:
+    result: dict[str, Any] = {"rows": [], "rendering": [], "padding": []}
+    if output.exists():
+        result |= json.loads(output.read_text())
+    known = {(row["input"], row["edge"], row["device"]) for row in result["rows"]}
+    inputs = ("shards", "rendered") if wavefunctions else ("shards",)
+    for kind, (edge, batch_size), device in product(inputs, CASES, devices):
+        if (kind, edge, device.type) in known:
+            continue
+        with TemporaryDirectory() as folder:
+            if kind == "shards":
+                # What the longest measurement reads: no sample comes twice.
+                num = batch_size * (NUM_TIMED + 3 * AHEAD * max(WORKERS))
                 result["rows"] += measure(stored(Path(folder), edge, num), batch_size, device, WORKERS)
-    for edge, batch_size in CASES if wavefunctions else ():
-        for device in devices:
-            with TemporaryDirectory() as folder:
+            elif wavefunctions:
                 data = rendered(Path(folder), edge, NUM_RENDERED, wavefunctions)
                 rows = measure(data, batch_size, device, WORKERS if device.type == "cuda" else (0,))
                 result["rows"] += rows
                 result["rendering"].append(rendering(data, batch_size, device, rows[0]["memory_seconds"]))
-    result |= {
-        "padding": padding(wavefunctions) if wavefunctions else [], "provenance": provenance("torch", "h5py", "numpy"),
-    }  # fmt: skip
-    write_text(output, json.dumps(result, indent=1) + "\n")
+        save(output, result)
+    if wavefunctions and not result["padding"]:
+        result["padding"] = padding(wavefunctions)
+        save(output, result)
     insert(page, "input_pipeline", tables(result))
+
+
+def save(output: Path, result: dict[str, Any]) -> None:
+    write_text(output, json.dumps(result | {"provenance": provenance("torch", "h5py", "numpy")}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import time
 from argparse import ArgumentParser
 from importlib import import_module
 from inspect import signature
@@ -156,7 +157,10 @@ def test_a_file_of_wavefunctions_becomes_a_study(
 def test_while_the_input_pipeline_is_timed_as_much_is_read_as_consumed(
     wavefunctions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The script as a whole on boxes of 16^3. Workers may be ahead by four batches more, or less, when it ends."""
+    """The script as a whole on boxes of 16^3.
+
+    Steps are slow here, so that the workers are always as far ahead as they can be, but for the batch that each reads.
+    """
     script = import_module("benchmarks.input_pipeline")
     small = {
         "CASES": ((16, 2),),
@@ -168,6 +172,8 @@ def test_while_the_input_pipeline_is_timed_as_much_is_read_as_consumed(
     for name, value in small.items():
         monkeypatch.setattr(script, name, value)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    step = script.Trainee.step
+    monkeypatch.setattr(script.Trainee, "step", lambda self, batch: (step(self, batch), time.sleep(0.05)))
     page, output = tmp_path / "training.md", tmp_path / "input_pipeline.json"
     page.write_text("before\n<!-- input_pipeline -->\n<!-- input_pipeline -->\nafter\n", encoding="utf-8")
     script.main(output, page, wavefunctions)
@@ -176,14 +182,17 @@ def test_while_the_input_pipeline_is_timed_as_much_is_read_as_consumed(
     assert cases == [("shards", "cpu", 0), ("shards", "cpu", 2), ("rendered", "cpu", 0)]
     alone, beside, rendered = result["rows"]
     assert alone["read"] == rendered["read"] == 1
-    assert abs(beside["read"] - 1) <= 4 / 8
+    assert abs(beside["read"] - 1) <= 2 / 8
+    assert rendered["ratio_of_processor_time"] > 1  # a step renders its batch, too
     (row,) = result["rendering"]
-    # A step on rendered batches is at least the rendering and the step; a quarter is for the machine's drift.
-    assert rendered["seconds"] >= 0.75 * 2 * (row["rendering_seconds"] + row["reading_seconds"])
+    assert 0 < row["reading_seconds"] < row["rendering_seconds"]
     text = page.read_text(encoding="utf-8")
     assert text.count(script.NOT_MEASURED) == 3  # shards and rendered on a GPU, molecules a second there
     assert text.startswith("before")
     assert text.endswith("after\n")
+    monkeypatch.setattr(script, "measure", None)  # what is known is not measured again
+    script.main(output, page, wavefunctions)
+    assert page.read_text(encoding="utf-8") == text
 
 
 def test_samples_of_the_input_pipeline_lie_in_several_shards_and_none_twice(tmp_path: Path) -> None:
