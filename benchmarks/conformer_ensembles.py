@@ -93,8 +93,8 @@ def scored(study: Study, rows: pd.DataFrame, features: list[np.ndarray], subsets
     shares = []
     for fold, part in subsets.groupby("fold", sort=True):
         subset = part.set_index("key")["subset"].reindex(rows["key"]).to_numpy(str)
-        tables = [Table(read, label, subset[None]) for read in features]
-        logits = [head(table, subset, study, settings, seed)[KEPT[1]] for seed, table in enumerate(tables)]
+        tables = [Table(read, label, subset) for read in features]
+        logits = [head(table, study, settings, seed)[KEPT[1]] for seed, table in enumerate(tables)]
         probability = expit(np.stack(logits)).mean(axis=0)
         means = rows.assign(probability=probability, subset=subset).groupby("key").agg(
             label=("label", "first"), probability=("probability", "mean"), subset=("subset", "first")
@@ -127,6 +127,7 @@ def main(file: Path, output: Path, document: Path) -> None:
     labels = labels[labels["property"] == study.training.property].dropna(subset="value").set_index("key")["value"]
     molecules = read_table(folder / "molecules.parquet", ["key", "smiles", "charge", "multiplicity"])
     molecules = molecules[molecules["key"].isin(labels.index)].sort_values("key")
+    # Folds normalise a single field by factors, which the networks divide out (benchmarks/untrained_features.py).
     rows, samples = samples_of(study, molecules, load_normalisation(folder, "scaffold", 0, (FIELD,)))
     rows["label"] = rows["key"].map(labels)
     features = features_of(study, float(read_table(folder / "manifest.parquet")["spacing_bohr"].iloc[0]), samples)

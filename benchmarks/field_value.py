@@ -63,14 +63,15 @@ def rows() -> Iterator[Row]:
             yield Row("other splits", "splits", split, fields)
 
 
-def by_fold(tables: list[Table], settings: ModelSettings, study: Any) -> dict[str, list[float]]:
+def by_fold(tables: list[list[Table]], settings: ModelSettings, study: Any) -> dict[str, list[float]]:
     """Return the AUROC of the mean of the members' probabilities, of validation and test molecules of each fold."""
     found: dict[str, list[float]] = {"validation": [], "test": []}
-    for subset in tables[0].subsets:
-        logits = [head(table, subset, study, settings, seed)[KEPT[1]] for seed, table in enumerate(tables)]
+    for members in tables:
+        logits = [head(table, study, settings, seed)[KEPT[1]] for seed, table in enumerate(members)]
         probability = expit(np.stack(logits)).mean(axis=0)
         for name, values in found.items():
-            values.append(float(roc_auc_score(tables[0].label[subset == name], probability[subset == name])))
+            own = members[0].subset == name
+            values.append(float(roc_auc_score(members[0].label[own], probability[own])))
     return found
 
 
@@ -86,7 +87,7 @@ def measured(folder: Path, row: Row) -> dict[str, Any]:
     )  # fmt: skip
     tables = tables_of(study, dataset, shards, row.split, settings)
     found = by_fold(tables, settings, study)
-    subsets = tables[0].subsets
+    subsets = [members[0].subset for members in tables]
     share = float(np.mean([(subset == "test").sum() / (subset == "train").sum() for subset in subsets]))
     low, high = corrected_interval(np.array(found["test"]), share, 0.95)
     return {**row._asdict(), **found, "low": low, "high": high}

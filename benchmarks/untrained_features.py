@@ -8,11 +8,14 @@ molecules choose by AUROC, as they do for the tuned baselines; or the head itsel
 for all epochs of the study, of which one is kept: that of the lowest validation loss, that of the highest validation
 AUROC, or the last one. Heads are trained on MEMBERS networks of other random weights: the mean of their AUROCs, and the
 AUROC of the mean of their probabilities. Everything is of the test molecules, mean of folds.
+
+Voxels are normalised with the training molecules of each fold. A factor that is common to all fields is divided out in
+the first layer, so folds whose fields stand in one ratio share their features: all folds of a single field.
 """
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +35,7 @@ from decar.atomic import write_text
 from decar.benchmark.split_dataset import split_dataset
 from decar.config import ModelSettings, Study
 from decar.config_file import load_study
+from decar.dataset.samples import label_column
 from decar.dataset.statistics import load_normalisation
 from decar.dataset.torch_dataset import ShardDataset
 from decar.models.build import build_network
@@ -57,11 +61,11 @@ Array = np.ndarray
 
 
 class Table(NamedTuple):
-    """Features (molecule, feature), labels (molecule), subset names (fold, molecule)."""
+    """Features (molecule, feature), labels (molecule) and subset names (molecule) of one fold."""
 
     features: Array
     label: Array
-    subsets: Array
+    subset: Array
 
 
 def features_of(network: SteerableNetwork, data: ShardDataset) -> Array:
@@ -78,25 +82,25 @@ def models() -> Iterator[tuple[str, ClassifierMixin]]:
         yield "support vectors", SVC(C=c, gamma="scale", class_weight="balanced")
 
 
-def tuned(table: Table) -> dict[str, list[float]]:
+def tuned(tables: Iterable[Table]) -> dict[str, list[float]]:
     """Return the AUROC of each fold's test molecules by kind of model."""
     found: dict[str, list[float]] = {}
-    for subset in table.subsets:
+    for table in tables:
         best: dict[str, tuple[float, float]] = {}
-        train = subset == "train"
+        train = table.subset == "train"
         for kind, model in models():
             made = make_pipeline(StandardScaler(), model).fit(table.features[train], table.label[train])
             score = made.decision_function(table.features)
-            best[kind] = max(best.get(kind, (-np.inf, 0.0)), (_auroc(table, subset, "validation", score),
-                                                              _auroc(table, subset, "test", score)))  # fmt: skip
+            best[kind] = max(best.get(kind, (-np.inf, 0.0)), (_auroc(table, "validation", score),
+                                                              _auroc(table, "test", score)))  # fmt: skip
         for kind, (_, test) in best.items():
             found.setdefault(kind, []).append(test)
     return found
 
 
-def head(table: Table, subset: Array, study: Study, settings: ModelSettings, seed: int) -> dict[str, Array]:
+def head(table: Table, study: Study, settings: ModelSettings, seed: int) -> dict[str, Array]:
     """Train a head of `settings` on standardised features; return the logits of all molecules by KEPT."""
-    train, validation = (np.flatnonzero(subset == name) for name in ("train", "validation"))
+    train, validation = (np.flatnonzero(table.subset == name) for name in ("train", "validation"))
     deviation = table.features[train].std(axis=0, ddof=1)
     scaled = (table.features - table.features[train].mean(axis=0)) / deviation.clip(1e-3 * deviation.max())
     x, y = torch.tensor(scaled).float(), torch.tensor(table.label).float()
@@ -134,53 +138,58 @@ def head(table: Table, subset: Array, study: Study, settings: ModelSettings, see
         with torch.no_grad():
             outputs = network(x)
             logits = outputs[:, 0].double().numpy()
-            curve.append((-float(loss(outputs[validation], validation)), _auroc(table, subset, "validation", logits),
+            curve.append((-float(loss(outputs[validation], validation)), _auroc(table, "validation", logits),
                           float(epoch), logits))  # fmt: skip
     return {name: max(curve, key=lambda row: row[place])[3] for place, name in enumerate(KEPT)}  # the first of equals
 
 
-def heads(tables: list[Table], study: Study, settings: ModelSettings) -> dict[str, dict[str, Any]]:
+def heads(tables: list[list[Table]], study: Study, settings: ModelSettings) -> dict[str, dict[str, Any]]:
     """Return, by KEPT, AUROC and Brier score of single heads (means) and of the mean of their probabilities."""
     found: dict[str, list[tuple[float, ...]]] = {name: [] for name in KEPT}
-    for subset in tables[0].subsets:
-        members = [head(table, subset, study, settings, seed) for seed, table in enumerate(tables)]
+    for members in tables:
+        of_fold = members[0]
+        logits = [head(table, study, settings, seed) for seed, table in enumerate(members)]
         for name in KEPT:
-            rows = expit(np.stack([member[name] for member in members]))
-            single = np.mean([[_auroc(tables[0], subset, "test", row), _brier(tables[0], subset, row)] for row in rows],
-                             axis=0)  # fmt: skip
+            rows = expit(np.stack([one[name] for one in logits]))
+            single = np.mean([[_auroc(of_fold, "test", row), _brier(of_fold, row)] for row in rows], axis=0)
             mean = rows.mean(axis=0)
-            found[name].append((*single, _auroc(tables[0], subset, "test", mean), _brier(tables[0], subset, mean),
-                                np.mean([_auroc(tables[0], subset, "validation", row) for row in rows])))  # fmt: skip
+            found[name].append((*single, _auroc(of_fold, "test", mean), _brier(of_fold, mean),
+                                np.mean([_auroc(of_fold, "validation", row) for row in rows])))  # fmt: skip
     names = ("auroc", "brier", "auroc_of_mean", "brier_of_mean", "validation_auroc")
     return {name: dict(zip(names, np.mean(rows, axis=0).round(3).tolist())) for name, rows in found.items()}
 
 
-def _auroc(table: Table, subset: Array, name: str, score: Array) -> float:
-    return float(roc_auc_score(table.label[subset == name], score[subset == name]))
+def _auroc(table: Table, name: str, score: Array) -> float:
+    return float(roc_auc_score(table.label[table.subset == name], score[table.subset == name]))
 
 
-def _brier(table: Table, subset: Array, probability: Array) -> float:
-    return float(np.mean((probability - table.label)[subset == "test"] ** 2))
+def _brier(table: Table, probability: Array) -> float:
+    return float(np.mean((probability - table.label)[table.subset == "test"] ** 2))
 
 
-def tables_of(study: Study, folder: Path, shards: Path, split: str, settings: ModelSettings) -> list[Table]:
-    """Return a table a member; random weights learn nothing, so all folds share the first one's normalisation."""
+def tables_of(study: Study, folder: Path, shards: Path, split: str, settings: ModelSettings) -> list[list[Table]]:
+    """Return the tables of each fold, one a member."""
     scheme, own = study.benchmark.splits[split].scheme, study.training.property
-    normalisation = load_normalisation(folder, scheme, 0, settings.fields)
-    data = ShardDataset(folder, shards, scheme, 0, None, settings.fields, (own,), normalisation=normalisation)
-    keys = [str(key) for key in data.rows["key"]]
-    labels = read_table(folder / "labels.parquet")
-    label = labels[labels["property"] == own].set_index("key")["value"].reindex(keys).to_numpy(np.float64)
-    splits = read_table(folder / "splits.parquet")
-    subsets = np.stack([part.set_index("key")["subset"].reindex(keys).to_numpy(str) for _, part in
-                        splits.groupby("fold", sort=True)])  # fmt: skip
+    known: dict[tuple[float, ...], list[Array]] = {}  # features of all molecules, by the ratios of the fields
     found = []
+    for fold in sorted(set(read_table(folder / "splits.parquet")["fold"])):
+        normalisation = load_normalisation(folder, scheme, fold, settings.fields)
+        data = ShardDataset(folder, shards, scheme, fold, None, settings.fields, (own,), normalisation=normalisation)
+        ratios = tuple(entry.scale / normalisation.fields[0].scale for entry in normalisation.fields)
+        if ratios not in known:
+            known[ratios] = [features_of(network, data) for network in _networks(study, settings, data)]
+        label, subset = data.rows[label_column(own)].to_numpy(np.float64), data.rows["subset"].to_numpy(str)
+        found.append([Table(features, label, subset) for features in known[ratios]])
+    return found
+
+
+def _networks(study: Study, settings: ModelSettings, data: ShardDataset) -> Iterator[SteerableNetwork]:
+    """Yield the network of each member."""
     for member in range(MEMBERS):
         network = build_network(settings, float(data.rows["spacing_bohr"].iloc[0]), len(settings.fields), 1).eval()
         network.initialise(study.seed + member)
         assert isinstance(network, SteerableNetwork)
-        found.append(Table(features_of(network, data), label, subsets))
-    return found
+        yield network
 
 
 def page(rows: list[dict[str, Any]]) -> str:
@@ -211,7 +220,10 @@ def main(study_file: Path, output: Path, document: Path) -> None:
                 settings = ModelSettings(architecture="steerable", fields=names, channels=channels, readout=readout,
                                          kernel_size=KERNEL_SIZE)  # fmt: skip
                 tables = tables_of(study, folder, shards, split, settings)
-                by_model = {kind: round(float(np.mean(values)), 3) for kind, values in tuned(tables[0]).items()}
+                by_model = {
+                    kind: round(float(np.mean(values)), 3)
+                    for kind, values in tuned(members[0] for members in tables).items()
+                }
                 rows.append({"fields": fields, "channels": channels, "readout": readout, "tuned": by_model,
                              "heads": heads(tables, study, settings)})  # fmt: skip
                 print(rows[-1], flush=True)
