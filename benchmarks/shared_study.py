@@ -17,6 +17,7 @@ there is kept.
 Beside study.yaml lie those of FURTHER, of the same records and results: `splits` (random and cluster), `seeds` (three),
 `improved` (what docs/benchmark.md found to help), `heads` (on random kernels, all epochs, and ensembles of them),
 `head_splits`, `head_seeds`, `tuned` (nine settings of each network), `permuted` (ten seeds of permuted labels),
+`in_space` (heads on kernels that are the same at every spacing),
 `rotations` (continuous ones), `fields` (all scalar ones),
 `pretrained` (networks with and without pretraining on fields, on the unlabelled molecules too where there are any),
 `spacing_0.4` and `spacing_0.9` [angstrom].
@@ -110,6 +111,15 @@ OF_HEADS = {
     },
     "patience": STUDY["training"]["max_epochs"],
 }  # fmt: skip
+# Heads whose kernels are the same at every spacing that holds them, and large enough for 0.4 and 0.6 angstrom.
+IN_SPACE = [f"head_{name}_in_space" for name in FIELDS]
+OF_HEADS_IN_SPACE = {
+    "models": STUDY["training"]["models"] | {
+        f"head_{name}_in_space": {**IMPROVED, **FROZEN, **fields, "kernel_diameters_angstrom": [7.2, 9.0]}
+        for name, fields in FIELDS.items()
+    },
+    "patience": STUDY["training"]["max_epochs"],
+}  # fmt: skip
 WHOLE: dict[str, Any] = {"networks": MAIN, "permuted": [], "train_shares": [1.0]}
 # Nine settings each, the budget of the baselines: how fast, and how often turned or how much of it trained.
 RATES = {"learning_rate": [1e-3, 3e-3, 1e-2]}
@@ -171,6 +181,7 @@ FURTHER: dict[str, dict[str, Any]] = {
             "permuted": ["tuned_lssvm_descriptors", "head_density", "head_density_potential"],
         },
     },
+    "in_space": {"training": OF_HEADS_IN_SPACE, "benchmark": {**WHOLE, "baselines": [], "networks": IN_SPACE}},
     "head_seeds": {
         "training": OF_HEADS, "benchmark": {**WHOLE, "baselines": [], "networks": HEADS, "num_seeds": 3},
     },
@@ -208,7 +219,8 @@ FURTHER: dict[str, dict[str, Any]] = {
     **{
         f"spacing_{spacing}": {
             "study": f"shared_{spacing}".replace(".", "_"), "fields": {"spacing_angstrom": spacing},
-            "benchmark": {**WHOLE, "baselines": []},
+            "training": OF_HEADS_IN_SPACE,
+            "benchmark": {**WHOLE, "baselines": [], "networks": [*MAIN, *IN_SPACE]},
         }
         for spacing in (0.4, 0.9)
     },
