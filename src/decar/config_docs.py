@@ -22,7 +22,7 @@ from decar.config import (
 INTRODUCTION = """\
 # Every key of a study file
 
-Generated from the schema in `src/decar/config.py` by `decar config --write config`; do not edit.
+Generated from the schema in `src/decar/config/` by `decar config --write config`; do not edit.
 
 A study file is complete in itself: give yours with `snakemake --profile local --configfile my_study.yaml`, and nothing
 of `config.yaml` is merged into it. An unknown key or a wrong value is an error before any job starts. Paths are taken

@@ -93,7 +93,8 @@ def _unknown(piece: Any, part: dict[str, Any], schema: dict[str, Any]) -> list[s
         return []
     found = []
     for name, value in piece.items():
-        named = next(iter(part.get("patternProperties", {}).values()), None)  # a mapping of names that the user chooses
+        # A mapping of names that the user chooses; additionalProperties is false in a section.
+        named = next(iter(part.get("patternProperties", {}).values()), part.get("additionalProperties"))
         inner = part.get("properties", {}).get(name, named)
         found += [name] if not inner else _unknown(value, inner, schema)
     return found
