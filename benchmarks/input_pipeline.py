@@ -259,6 +259,7 @@ def measure(
             "edge": int(dataset.rows["shape_x"][0]), "batch_size": batch_size, "device": device.type,
             "workers": num_workers, "steps": len(steps), "read": num_read / (batch_size * len(steps)),
             "memory_seconds": memory_seconds, "seconds": seconds, "ratio": seconds / memory_seconds,
+            "memory_processor_seconds": float(memory[:, 1].mean()),
             "ratio_of_totals": of_totals, "ratio_of_processor_time": of_processor, "bar": BAR,
         })  # fmt: skip
         print(rows[-1], flush=True)
@@ -266,20 +267,27 @@ def measure(
 
 
 def rendering(
-    dataset: RenderedDataset, batch_size: int, device: torch.device, step_seconds: float
+    dataset: RenderedDataset, batch_size: int, device: torch.device, step: dict[str, Any]
 ) -> dict[str, Any]:  # fmt: skip
-    """Return what reading and rendering take a molecule, beside its share of a step: medians over batches."""
+    """Return what reading and rendering take a molecule, medians over batches, beside its share of a step in memory.
+
+    On a CPU seconds of processor time, for which other work on the machine counts little; elsewhere those on the clock.
+    """
+    is_cpu = device.type == "cpu"
+    clock, step_seconds = time.process_time if is_cpu else time.perf_counter, step["memory_seconds"]
+    if is_cpu:
+        step_seconds = step["memory_processor_seconds"]
     batches = Epochs(dataset.sizes, dataset.rows["shard"].to_list(), batch_size, 0, 1, 0, 1)
     reading, making = [], []
     for draws in islice(batches, 1 + NUM_RENDERED // batch_size):
-        start = time.perf_counter()
+        start = clock()
         fetched = [dataset.fetch(draw) for draw in draws]
-        middle = time.perf_counter()
+        middle = clock()
         finish_batch(dataset, fetched, STRIDE, device)
-        if device.type == "cuda":
+        if not is_cpu:
             torch.cuda.synchronize()
         reading.append((middle - start) / batch_size)
-        making.append((time.perf_counter() - middle) / batch_size)
+        making.append((clock() - middle) / batch_size)
     seconds = median(making[1:])  # what is done once, is done in the first
     row = {
         "edge": int(dataset.rows["shape_x"][0]), "batch_size": batch_size, "device": device.type,
@@ -353,21 +361,24 @@ def main(output: Path, page: Path, wavefunctions: Path | None) -> None:
     result: dict[str, Any] = {"rows": [], "rendering": [], "padding": []}
     if output.exists():
         result |= json.loads(output.read_text())
-    known = {(row["input"], row["edge"], row["device"]) for row in result["rows"]}
+    known = {(row["input"], row["edge"], row["device"], row["workers"]) for row in result["rows"]}
     inputs = ("shards", "rendered") if wavefunctions else ("shards",)
     for kind, (edge, batch_size), device in product(inputs, CASES, devices):
-        if (kind, edge, device.type) in known:
+        wanted = (0,) if (kind, device.type) == ("rendered", "cpu") else WORKERS
+        missing = [number for number in wanted if (kind, edge, device.type, number) not in known]
+        if not missing:
             continue
         with TemporaryDirectory() as folder:
             if kind == "shards":
                 # What the longest measurement reads: no sample comes twice.
                 num = batch_size * (NUM_TIMED + 3 * AHEAD * max(WORKERS))
-                result["rows"] += measure(stored(Path(folder), edge, num), batch_size, device, WORKERS)
+                result["rows"] += measure(stored(Path(folder), edge, num), batch_size, device, missing)
             elif wavefunctions:
                 data = rendered(Path(folder), edge, NUM_RENDERED, wavefunctions)
-                rows = measure(data, batch_size, device, WORKERS if device.type == "cuda" else (0,))
+                rows = measure(data, batch_size, device, missing)
                 result["rows"] += rows
-                result["rendering"].append(rendering(data, batch_size, device, rows[0]["memory_seconds"]))
+                others = [row for row in result["rendering"] if (row["edge"], row["device"]) != (edge, device.type)]
+                result["rendering"] = [*others, rendering(data, batch_size, device, rows[0])]
         save(output, result)
     if wavefunctions and not result["padding"]:
         result["padding"] = padding(wavefunctions)
