@@ -179,13 +179,16 @@ def insert(page: Path, mark: str, text: str) -> None:
     write_text(page, f"{before}<!-- {mark} -->\n{text}<!-- {mark} -->\n{after}")
 
 
+WITH = {"tuned": ("tuned_steerable",)}  # studies whose contenders are in the tables of another one
+
+
 class Kept:
     """The tables of one kept study, made anew from its predictions."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.names = [one for one in (name, *WITH.get(name, ())) if (KEPT / f"{one}.parquet").exists()]
         self.study = Study.model_validate(settings_of(name, Path(), "0"))
-        self.predictions = read_table(KEPT / f"{name}.parquet")
+        self.predictions = pd.concat([read_table(KEPT / f"{one}.parquet") for one in self.names], ignore_index=True)
         self.contenders = contenders_table(self.study, self.predictions)
         self.folds = folds_table(self.study, self.predictions)
 
@@ -196,7 +199,7 @@ class Kept:
 
     def table(self, what: str) -> pd.DataFrame:
         """Return `trainings` or `settings`."""
-        return pd.read_csv(KEPT / f"{self.name}.{what}.csv")
+        return pd.concat([pd.read_csv(KEPT / f"{one}.{what}.csv") for one in self.names], ignore_index=True)
 
 
 @cache
