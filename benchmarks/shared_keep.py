@@ -5,8 +5,8 @@
 NAME is that of the study file (benchmarks/shared_study.py), RESULTS the folder that `decar benchmark` wrote
 (results/<study>/benchmark/<hash>). Kept are NAME.parquet (probabilities of the test molecules by contender, split,
 seed, share and fold; molecules are numbers in the order of their keys), NAME.trainings.csv, NAME.settings.csv (of
-networks), and in made.json when and by which versions. `python -m benchmarks.shared_page docs/benchmark.md` then writes
-the page.
+networks and Chemprop), and in made.json with which versions they were kept. `python -m benchmarks.shared_page
+docs/benchmark.md` then writes the page.
 """
 
 import argparse

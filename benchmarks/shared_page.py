@@ -83,12 +83,16 @@ def contenders(table: pd.DataFrame) -> str:
 
 
 def pairs(table: pd.DataFrame) -> str:
-    """Return what each part brings: difference of the mean over folds and of the pooled AUROC, with their p."""
-    whole = table[table["share"] == 1].set_index(["first", "second"])
-    lines = [
+    """Return what each part brings: difference of the mean over folds and of the pooled AUROC, with their p.
+
+    Empty where no pair of COMPARED is there.
+    """
+    whole = table[table["share"] == 1].set_index(["first", "second"]) if len(table) else table
+    head = [
         "| what | difference | mean of folds | p | pooled | p (DeLong) | smallest shown |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
+    lines: list[str] = []
     for what, first, second in COMPARED:
         sign = 1 if (first, second) in whole.index else -1
         key = (first, second) if sign == 1 else (second, first)
@@ -98,7 +102,7 @@ def pairs(table: pd.DataFrame) -> str:
                 f"| {what} | `{first}` - `{second}` | {sign * row['difference']:+.3f} | {row['p_resampled_t']:.2f} | "
                 f"{sign * row['pooled_difference']:+.3f} | {row['p_delong']:.2g} | {row['smallest_shown']:.3f} |"
             )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*head, *lines]) + "\n" if lines else ""
 
 
 def growth(table: pd.DataFrame) -> str:
@@ -187,7 +191,10 @@ class Kept:
 
     def __init__(self, name: str) -> None:
         self.names = [one for one in (name, *WITH.get(name, ())) if (KEPT / f"{one}.parquet").exists()]
-        self.study = Study.model_validate(settings_of(name, Path(), "0"))
+        settings = [settings_of(one, Path(), "0") for one in self.names]
+        for other in settings[1:]:
+            settings[0]["benchmark"]["tuned"] |= other["benchmark"]["tuned"]
+        self.study = Study.model_validate(settings[0])
         self.predictions = pd.concat([read_table(KEPT / f"{one}.parquet") for one in self.names], ignore_index=True)
         self.contenders = contenders_table(self.study, self.predictions)
         self.folds = folds_table(self.study, self.predictions)
@@ -214,7 +221,8 @@ def sections() -> dict[str, str]:
     for name, mark in (("study", ""), ("heads", "heads"), ("tuned", "tuned"), ("multitask", "multitask")):
         if one := kept(name):
             found[mark or "contenders"] = contenders(one.contenders)
-            found[f"{mark}_pairs" if mark else "pairs"] = pairs(one.pairs)
+            if compared := pairs(one.pairs):
+                found[f"{mark}_pairs" if mark else "pairs"] = compared
     main, heads = kept("study"), kept("heads")
     if main and heads:
         both = pd.concat([main.contenders, heads.contenders], ignore_index=True)
@@ -223,7 +231,9 @@ def sections() -> dict[str, str]:
         for mark, names, first in (("splits", ("splits", "head_splits"), "scaffold"), ("seeds", SEEDS, "one seed")):
             others = [one for name in names if (one := kept(name))]
             if others:
-                joined = pd.concat([one.contenders for one in others], ignore_index=True)
+                # A contender that lacks seeds is not in it.
+                whole = [one.contenders[one.contenders["seeds"] == one.study.benchmark.num_seeds] for one in others]
+                joined = pd.concat(whole, ignore_index=True)
                 columns = (
                     {str(split): rows for split, rows in joined.groupby("split", sort=False)}
                     if mark == "splits" else {"three seeds": joined}
@@ -232,7 +242,7 @@ def sections() -> dict[str, str]:
     if one := kept("tuned"):
         found["chosen"] = chosen(one.table("settings"))
     if (KEPT / "gaps.csv").exists():
-        found["gaps"] = gap_by_rotations(pd.read_csv(KEPT / "gaps.csv"))
+        found["gaps"] = gap_by_rotations(pd.read_csv(KEPT / "gaps.csv", dtype={"rotations": str}))
     if one := kept("permuted"):
         found["permuted"] = permuted(permuted_table(one.study, one.folds))
     return found

@@ -131,7 +131,6 @@ OF_STEERABLE = {
 TUNED: dict[str, dict[str, list[Any]]] = {
     **{f"head_{name}": {**RATES, "dropout": [0.0, 0.2, 0.5]} for name in FIELDS},
     **{f"{architecture}_{name}": TURNED for architecture in ("published", "residual") for name in FIELDS},
-    **{f"steerable_{name}": OF_STEERABLE for name in FIELDS},
 }
 # Every scalar field that occupied orbitals are enough for.
 SCALARS = [

@@ -36,7 +36,7 @@ class ConfigError(DecarError):
 
 
 class FoldError(ConfigError):
-    """A fold of these molecules cannot be learned or judged: the rest of a benchmark goes on without it."""
+    """A network cannot be trained on these molecules (a class is missing, the loss diverged): a benchmark goes on."""
 
 
 class DataFormatError(DecarError):

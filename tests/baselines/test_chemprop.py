@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from decar.baselines.chemprop import run_chemprop
+from decar.baselines.chemprop import SETTINGS, run_chemprop
 from decar.baselines.models import COLUMNS
-from decar.errors import DataFormatError
+from decar.errors import DataFormatError, FoldError
 
 SMILES = [start + "C" * length + end for start in ("C", "CC(C)") for length in range(1, 13) for end in ("O", "C")]
 KEYS = [f"key {number:02d}" for number in range(len(SMILES))]
@@ -29,6 +29,25 @@ def test_it_learns_what_an_alcohol_is(tmp_path: Path) -> None:
     assert found["probability"].between(0, 1).all()
     test = found[found["subset"] == "test"]
     assert roc_auc_score(test["label"], test["probability"]) == 1.0
+
+
+def test_settings_are_options_and_what_is_whole_is_kept(tmp_path: Path) -> None:
+    """A program in its place, that notes how it is called and says 0.5 of all."""
+    program = tmp_path / "chemprop"
+    program.write_text("#!/bin/sh\necho $* >> calls\n"
+                       "[ $1 = predict ] && sed '1!s/,[01],/,0.5,/' data.csv > predictions.csv || true\n")  # fmt: skip
+    program.chmod(0o755)
+    folder = tmp_path / "work"
+    for _ in range(2):
+        found = run_chemprop(str(program), MOLECULES, LABELS, SPLITS, 7, folder, SETTINGS[4])
+        assert (found["probability"] == 0.5).all()
+    trained, predicted = (folder / "calls").read_text().splitlines()
+    assert trained.endswith("--tracking-metric roc --depth 2 --dropout 0.2")
+    assert predicted.startswith("predict ")
+    assert len(SETTINGS) == 9
+    one_class = LABELS.assign(value=LABELS["value"].where(SUBSETS != "validation", 0.0))
+    with pytest.raises(FoldError, match="validation subset lacks a class"):
+        run_chemprop(str(program), MOLECULES, one_class, SPLITS, 7, tmp_path / "other")
 
 
 def test_its_last_words_are_in_the_error(tmp_path: Path) -> None:

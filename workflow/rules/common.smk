@@ -2,7 +2,7 @@
 import os
 from pathlib import Path
 
-from decar.benchmark.contenders import network_contenders, unavailable
+from decar.benchmark.contenders import network_contenders, num_trainings, unavailable
 from decar.benchmark.parts import benchmark_folder, gpus_per_part, parts_of
 from decar.config_file import load_study
 from decar.figures.catalogue import GROWTH, TABLE_NAMES, figure_names
@@ -168,24 +168,22 @@ def benchmark_parts():
     ]
 
 
-def trainings_of_part(wildcards):
-    """How many trainings of a network a part of the benchmark is: none for a baseline."""
-    found = {
-        name: len(network.trainings)
-        for name, network in network_contenders(STUDY).items()
-        if wildcards.part.startswith(f"{name}-")
-    }
-    return found[max(found, key=len)] if found else 0
+def contender_of(part):
+    """Whose part of the benchmark has this name."""
+    parts = parts_of(STUDY, Path(PLAN.dataset))
+    return next(one.contender for one in parts if one.name == part)
 
 
 def gpus_of_part(wildcards):
     """A network of a study that trains on GPUs needs one, a baseline needs none."""
-    return gpus_per_part(STUDY) if trainings_of_part(wildcards) else 0
+    is_network = contender_of(wildcards.part) in network_contenders(STUDY)
+    return gpus_per_part(STUDY) if is_network else 0
 
 
 def minutes_of_part(wildcards, attempt):
-    """An ensemble, or a network that is tuned, is several trainings after one another."""
-    return max(1, trainings_of_part(wildcards)) * runtime("train")(wildcards, attempt)
+    """An ensemble, or what is tuned, is several trainings after one another."""
+    trainings = num_trainings(STUDY, contender_of(wildcards.part))
+    return max(1, trainings) * runtime("train")(wildcards, attempt)
 
 
 def benchmark_of_figure(wildcards):

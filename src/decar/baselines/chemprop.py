@@ -7,7 +7,6 @@ are Chemprop's defaults, or each of nine, the budget of every baseline that is t
 
 import subprocess
 from collections.abc import Mapping, Sequence
-from itertools import product
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,15 +15,14 @@ import pandas as pd
 
 from decar.baselines.chemprop_program import find_chemprop
 from decar.baselines.models import COLUMNS
-from decar.errors import DataFormatError
+from decar.baselines.tuned import grid
+from decar.errors import DataFormatError, FoldError
 from decar.receipt import read_table, write_table
 
 MAX_EPOCHS, PATIENCE = 100, 15
-# Steps of message passing and dropout, Chemprop's own (3, 0) among them; the epoch is kept by what they are chosen by.
-SETTINGS: tuple[Mapping[str, object], ...] = tuple(
-    {"depth": depth, "dropout": dropout, "tracking-metric": "roc"}
-    for depth, dropout in product((3, 2, 5), (0, 0.2, 0.4))
-)
+# Steps of message passing and dropout, Chemprop's own (3, 0) first.
+SETTINGS = grid(depth=(3, 2, 5), dropout=(0.0, 0.2, 0.4))
+BY_AUROC = ("--tracking-metric", "roc")  # keeps the epoch, where settings are chosen by it, too
 SUBSETS = {"train": "train", "validation": "val", "test": "test"}
 
 
@@ -35,13 +33,15 @@ def run_chemprop(
     """Train on one fold and return probabilities, a row a molecule with a label; columns `COLUMNS`.
 
     `molecules`: key, smiles; `labels`: key, value (0 or 1); `splits`: scheme, fold, key, subset of this fold;
-    `settings`: values of options of `chemprop train`. Files go to `folder`; what is whole there is kept.
-    Raises DataFormatError, with the end of what it said, where it fails.
+    `settings`: values of options of `chemprop train`, by its defaults without any. Files go to `folder`; what is whole
+    there is kept. Raises FoldError for a subset that lacks a class and that training or choice would need, and
+    DataFormatError, with the end of what Chemprop said, where it fails.
     """
     program, kept = find_chemprop(command), folder / "predictions.parquet"
     if kept.exists():
         return read_table(kept)
     rows = splits.merge(labels[["key", "value"]], on="key").sort_values("key", ignore_index=True)
+    _check(rows)
     smiles = molecules.drop_duplicates("key").set_index("key")["smiles"]
     folder.mkdir(parents=True, exist_ok=True)
     table = pd.DataFrame({
@@ -53,6 +53,7 @@ def run_chemprop(
         program, "train", "--data-path", "data.csv", "--smiles-columns", "smiles", "--target-columns", "label",
         "--splits-column", "split", "--task-type", "classification", "--epochs", str(MAX_EPOCHS),
         "--patience", str(PATIENCE), "--pytorch-seed", str(seed), "--output-dir", "model", *common,
+        *(BY_AUROC if settings else ()),
         *(text for name, value in settings.items() for text in (f"--{name}", str(value))),
     ])  # fmt: skip
     _run(folder, [
@@ -68,6 +69,17 @@ def run_chemprop(
     found = found[list(COLUMNS)]
     write_table(kept, found)
     return found
+
+
+def _check(rows: pd.DataFrame) -> None:
+    """Raise FoldError for a fold that Chemprop would end with an error of its own."""
+    for subset in ("train", "validation"):
+        counts = rows.loc[rows["subset"] == subset, "value"].value_counts().to_dict()
+        if len(counts) < 2:
+            raise FoldError(
+                f"the {subset} subset lacks a class, so Chemprop cannot learn or stop by it", seen=counts,
+                remedy="lower num_folds, raise validation_fraction, or leave chemprop out",
+            )  # fmt: skip
 
 
 def _run(folder: Path, command: Sequence[str]) -> None:

@@ -12,18 +12,26 @@ from sklearn.metrics import roc_auc_score
 from decar.atomic import atomic_path
 from decar.benchmark.parts import PLACE, Part
 from decar.config import ModelSettings
+from decar.errors import FoldError
 
 SETTINGS_FILE = "settings.csv"
 COLUMNS = ("settings", "validation_auroc", "is_chosen")
 
 
-def best_of(found: Sequence[pd.DataFrame], settings: Sequence[Mapping[str, Any]], folder: Path) -> pd.DataFrame:
+def best_of(
+    found: Sequence[pd.DataFrame | FoldError], settings: Sequence[Mapping[str, Any]], folder: Path
+) -> pd.DataFrame:  # fmt: skip
     """Return the predictions of highest AUROC on the validation molecules, and write settings.csv (`COLUMNS`).
 
     The first of equals wins, and the first of all where validation lacks a class. Test molecules are not looked at.
+    What could not be trained has no AUROC; raises its error where that is so of all.
     """
     values = [_validation_auroc(one) for one in found]
-    chosen = int(np.nanargmax(values)) if np.isfinite(values).any() else 0
+    trained = [number for number, one in enumerate(found) if not isinstance(one, FoldError)]
+    chosen = int(np.nanargmax(values)) if np.isfinite(values).any() else next(iter(trained), 0)
+    best = found[chosen]
+    if isinstance(best, FoldError):
+        raise best
     rows = [
         {"settings": json.dumps(dict(one)), "validation_auroc": value, "is_chosen": number == chosen}
         for number, (one, value) in enumerate(zip(settings, values, strict=True))
@@ -31,7 +39,7 @@ def best_of(found: Sequence[pd.DataFrame], settings: Sequence[Mapping[str, Any]]
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / SETTINGS_FILE) as temporary:
         pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(temporary, index=False, float_format="%.6g")
-    return found[chosen]
+    return best
 
 
 def settings_table(parts: Sequence[Part]) -> pd.DataFrame:
@@ -51,8 +59,10 @@ def differing(networks: Sequence[ModelSettings]) -> list[dict[str, Any]]:
     return [{name: one[name] for name in names} for one in dumped]
 
 
-def _validation_auroc(predictions: pd.DataFrame) -> float:
+def _validation_auroc(predictions: pd.DataFrame | FoldError) -> float:
+    if isinstance(predictions, FoldError):
+        return float("nan")
     rows = predictions.loc[predictions["subset"] == "validation"]
-    if rows["label"].nunique() < 2:
+    if rows["label"].nunique() < 2 or not np.isfinite(rows["probability"]).all():
         return float("nan")
     return float(roc_auc_score(rows["label"], rows["probability"]))

@@ -3,6 +3,7 @@
 import gc
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,14 @@ from decar.baselines.chemprop import SETTINGS as CHEMPROP_SETTINGS
 from decar.baselines.chemprop import run_chemprop
 from decar.baselines.models import run_baseline
 from decar.benchmark.choice import best_of, differing
-from decar.benchmark.contenders import CHEMPROP, PERMUTED, NetworkContender, network_contenders, unavailable
+from decar.benchmark.contenders import CHEMPROP, NetworkContender, network_contenders, unavailable
 from decar.benchmark.parts import REASON, Part, reason_of, study_of, training_folder
 from decar.benchmark.split_dataset import split_dataset
-from decar.config import Study
+from decar.config import PERMUTED, ModelSettings, Study
 from decar.dataset.samples import label_column, with_permuted_labels
 from decar.errors import ConfigError, FoldError
 from decar.receipt import read_table, write_table
-from decar.stages import derive_seed
+from decar.stages import derive_seed, digest
 from decar.training.train import train
 
 COLUMNS = ("contender", "split", "seed", "share", "fold", "key", "subset", "label", "probability")
@@ -31,14 +32,15 @@ def compute_part(
 ) -> None:
     """Write predictions.parquet of a part (columns `COLUMNS`), unless it is there.
 
-    A network that cannot learn from the fold predicts NaN, and reason.txt says why. Raises BackendUnavailableError for
-    a contender that is not installed here.
+    Where nothing can be learned from the fold the file is there all the same, without probabilities, and reason.txt
+    says why. Raises BackendUnavailableError for a contender that is not installed here.
     """
     output = part.folder / "predictions.parquet"
     if output.exists():
         return
     folder = split_dataset(study, dataset_folder, shards_folder, part.split, part.seed, part.share)
     networks = network_contenders(study)
+    (part.folder / REASON).unlink(missing_ok=True)
     try:
         if part.contender in networks:
             found = _network(study, part, networks[part.contender], folder, shards_folder, report)
@@ -88,8 +90,9 @@ def _network(
     report: Callable[[str], None],
 ) -> pd.DataFrame:  # fmt: skip
     """Train, where a training is not there, and return the mean of their predictions, or those of the best one."""
-    scheme, found = study.benchmark.splits[part.split].scheme, []
-    for number, settings in enumerate(network.trainings):
+    scheme = study.benchmark.splits[part.split].scheme
+
+    def trained(number: int, settings: ModelSettings) -> pd.DataFrame:
         own = study_of(study, part, settings)
         if number and network.outcome == "mean":  # the first one is what a network alone would be
             own = own.model_copy(update={"seed": derive_seed(own.seed, "member", number)})
@@ -98,12 +101,22 @@ def _network(
             train(own, folder, shards_folder, part.contender, scheme, part.fold, job, report)
             # A trainer is a cycle of references; left to Python's own time, hundreds of them filled gigabytes.
             gc.collect()
-        found.append(read_table(job / "predictions.parquet"))
+        return read_table(job / "predictions.parquet")
+
     if network.outcome == "best":
+        found = [_or_error(partial(trained, *one)) for one in enumerate(network.trainings)]
         return best_of(found, differing(network.trainings), part.folder)
-    members = [one.set_index("key") for one in found]
+    members = [trained(*one).set_index("key") for one in enumerate(network.trainings)]
     probability = pd.concat([one["probability"] for one in members], axis=1).mean(axis=1)
     return members[0].assign(probability=probability).reset_index()
+
+
+def _or_error(make: Callable[[], pd.DataFrame]) -> pd.DataFrame | FoldError:
+    """Return what is made, or why it could not be learned: one of nine settings may diverge."""
+    try:
+        return make()
+    except FoldError as error:
+        return error
 
 
 def _baseline(study: Study, part: Part, folder: Path) -> pd.DataFrame:
@@ -118,13 +131,15 @@ def _baseline(study: Study, part: Part, folder: Path) -> pd.DataFrame:
         rows = with_permuted_labels(rows, (learned,), derive_seed(study.seed, "permuted labels", part.split, part.fold))
         fitted = rows.rename(columns={column: "value"})[["key", "value"]].assign(property=learned)
     if name in CHEMPROP:
-        seed = derive_seed(study.seed, "baseline", "chemprop", part.split, part.fold)
-        command, settings = study.benchmark.chemprop_command, CHEMPROP_SETTINGS if name != "chemprop" else [{}]
-        runs = [
-            run_chemprop(command, molecules, fitted, splits, seed, part.folder / f"chemprop{number or ''}", one)
-            for number, one in enumerate(settings)
-        ]
-        found = best_of(runs, settings, part.folder) if len(runs) > 1 else runs[0]
+        run = partial(
+            run_chemprop, study.benchmark.chemprop_command, molecules, fitted, splits,
+            derive_seed(study.seed, "baseline", "chemprop", part.split, part.fold),
+        )  # fmt: skip
+        if name == "chemprop":
+            found = run(part.folder / "chemprop")
+        else:
+            runs = [run(part.folder / f"chemprop-{digest(one)[:8]}", one) for one in CHEMPROP_SETTINGS]
+            found = best_of(runs, CHEMPROP_SETTINGS, part.folder)
     else:
         found = run_baseline(name, molecules, fitted, splits, learned, study.seed)
     return found.assign(label=found["key"].map(known.set_index("key")["value"]))

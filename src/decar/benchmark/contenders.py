@@ -7,13 +7,11 @@ its control on `_permuted` labels; a baseline for itself or for its control.
 from dataclasses import dataclass
 from typing import Literal
 
+from decar.baselines.chemprop import SETTINGS
 from decar.baselines.chemprop_program import find_chemprop
-from decar.config import ModelSettings, Study
+from decar.config import ENSEMBLE, PERMUTED, TUNED, ModelSettings, Study
 from decar.errors import BackendUnavailableError
 
-PERMUTED = "_permuted"  # ends the name of a contender whose training labels are permuted
-ENSEMBLE = "_ensemble"  # ends the name of a contender that is the mean of several trainings
-TUNED = "tuned_"  # begins the name of a contender whose settings the validation molecules choose
 CHEMPROP = ("chemprop", "tuned_chemprop")  # baselines that need its program
 
 
@@ -63,6 +61,22 @@ def role_of(study: Study, contender: str) -> str:
     if contender in networks:
         return networks[contender].role
     return "control" if contender.endswith(PERMUTED) else "baseline"
+
+
+def is_permuted(study: Study, contender: str) -> bool:
+    """Return whether a contender learned from permuted labels."""
+    networks = network_contenders(study)
+    if contender in networks:
+        return networks[contender].trainings[0].permuted_labels
+    return contender.endswith(PERMUTED)
+
+
+def num_trainings(study: Study, contender: str) -> int:
+    """Return how many trainings a contender is on each fold: what its time is a multiple of; 0 for a baseline."""
+    networks = network_contenders(study)
+    if contender in networks:
+        return len(networks[contender].trainings)
+    return {"chemprop": 1, "tuned_chemprop": len(SETTINGS)}.get(contender.removesuffix(PERMUTED), 0)
 
 
 def learns_from_validation(study: Study, contender: str) -> bool:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from decar.baselines.chemprop import MAX_EPOCHS, PATIENCE, SETTINGS
 from decar.benchmark.contenders import NetworkContender, baseline_contenders, network_contenders
-from decar.config import LATER_SETTINGS, BenchmarkSplit, ModelSettings, Study
+from decar.config import LATER_SETTINGS, PERMUTED, BenchmarkSplit, ModelSettings, Study
 from decar.stages import STAGE_VERSION, derive_seed, digest
 
-BENCHMARK_VERSION = 1
+BENCHMARK_VERSION = 1  # of the parts
+TABLES_VERSION = 2  # of what is made of them
 REASON = "reason.txt"  # in the folder of a part that could not be learned
 
 
@@ -53,7 +55,7 @@ def parts_of(study: Study, dataset_folder: Path) -> list[Part]:
         for seed in range(settings.num_seeds):
             for split_name, split in settings.splits.items():
                 for contender in [*baseline_contenders(study), *networks]:
-                    content = _identity(study, dataset_folder, networks.get(contender), split, seed, share)
+                    content = _identity(study, dataset_folder, contender, networks.get(contender), split, seed, share)
                     for fold in range(split.num_folds):
                         name = f"{contender}-{split_name}-seed{seed}-share{share:g}-fold{fold}-{content}"
                         folder = study.folder / "benchmark" / "parts" / name
@@ -75,7 +77,7 @@ def reason_of(part: Part) -> str | None:
 def benchmark_folder(study: Study, dataset_folder: Path) -> Path:
     """Return where the tables and the figure of these parts lie."""
     names = [part.name for part in parts_of(study, dataset_folder)]
-    content = digest([BENCHMARK_VERSION, names, study.evaluate.model_dump(mode="json")])
+    content = digest([BENCHMARK_VERSION, TABLES_VERSION, names, study.evaluate.model_dump(mode="json")])
     return study.folder / "benchmark" / content[:16]
 
 
@@ -99,9 +101,12 @@ def study_of(study: Study, part: Part, network: ModelSettings | None = None) -> 
 
 
 def _identity(
-    study: Study, dataset_folder: Path, network: NetworkContender | None, split: BenchmarkSplit, seed: int, share: float
-) -> str:
+    study: Study, dataset_folder: Path, contender: str, network: NetworkContender | None, split: BenchmarkSplit,
+    seed: int, share: float,
+) -> str:  # fmt: skip
     settings: object = study.training.property
+    if contender.removesuffix(PERMUTED) == "tuned_chemprop":
+        settings = [study.training.property, SETTINGS, MAX_EPOCHS, PATIENCE]
     if network is not None:
         not_identity = {"models", "threads", "nodes", "gpus_per_node", "processes_per_node"}
         common = study.training.model_dump(mode="json", exclude=not_identity)

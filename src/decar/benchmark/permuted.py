@@ -1,4 +1,6 @@
-"""Contenders on permuted labels: what they show was not learned from labels, so they must give an AUROC of 0.5.
+"""Contenders on permuted labels: what they show was not learned from labels, so they must give an AUROC close to 0.5.
+
+Exactly so on average where the classes are of one size, by symmetry; with unequal ones next to it.
 
 Labels are permuted anew for each fold and seed, so what a fold's AUROC is off by is independent of the others: the
 interval of the mean is that of plain t, which is narrower than that of the corrected one, and narrows with seeds. (An
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from decar.benchmark.contenders import PERMUTED
+from decar.benchmark.contenders import is_permuted
 from decar.config import Study
 from decar.evaluate.paired import corrected_interval
 
@@ -25,7 +27,7 @@ def permuted_table(study: Study, folds: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (split, share, name), part in folds.groupby(["split", "share", "contender"], sort=True):
-        if str(name).endswith(PERMUTED):
+        if is_permuted(study, str(name)):
             values = part["auroc"].dropna().to_numpy(np.float64)
             low, high = corrected_interval(values, 0.0, study.evaluate.confidence)
             row = (name, split, share, len(values), values.mean() if len(values) else np.nan, low, high)
@@ -39,5 +41,7 @@ def permuted_line(row: Any) -> str:
     figures = f"AUROC {row.auroc:.3f} ({row.low:.3f} to {row.high:.3f}) over {row.folds} folds"
     if row.is_a_coin:
         return f"{where}: {figures}: a coin, as it must be"
-    why = "labels reach its training by another way, or one interval in twenty misses; more seeds tell"
+    if row.folds < 2:
+        return f"{where}: {row.folds} folds with an AUROC: too few to tell whether it is a coin"
+    why = "labels reach its training by another way, or the interval misses by chance; more seeds tell"
     return f"{where}: {figures}: not shown to be a coin: {why}"

@@ -56,6 +56,8 @@ def pairs_table(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (split, share), found in _runs(study, predictions):
         for first, second in combinations(found, 2):
+            if not set(found[first].seeds) & set(found[second].seeds):
+                continue
             row: dict[str, object] = {"split": split, "share": share, "first": first, "second": second}
             rows.append(row | _comparison(found[first], found[second]))
     return pd.DataFrame(rows)

@@ -1,8 +1,8 @@
 """What `decar benchmark` writes: tables from the stored predictions, and what is not in them.
 
 The folder of the result has predictions.parquet (every number regenerates from it), benchmark.csv and benchmark.md (the
-table), pairs.csv, folds.csv, calibration.csv, not_run.csv, and of the networks trainings.csv (epochs) and settings.csv
-(what was chosen among). Whatever is there by now is enough for tables: a contender
+table), pairs.csv, folds.csv, calibration.csv, not_run.csv, trainings.csv (epochs of
+networks) and settings.csv (of tuned networks and Chemprop). Whatever is there by now is enough for tables: a contender
 that lacks folds is named in not_run.csv, with the reason where there is one.
 """
 

@@ -14,7 +14,7 @@ from decar.config.chemistry import (
     QuantumSettings,
     SplitSettings,
 )
-from decar.config.comparison import BenchmarkSettings, BenchmarkSplit, EvaluateSettings
+from decar.config.comparison import ENSEMBLE, PERMUTED, TUNED, BenchmarkSettings, BenchmarkSplit, EvaluateSettings
 from decar.config.networks import (
     LATER_SETTINGS,
     LEAST_FIRST_TAPS,
@@ -37,10 +37,13 @@ from decar.config.section import Colour, Count, Fraction, Name, Positive, Sectio
 from decar.config.study import Study
 
 __all__ = [
+    "ENSEMBLE",
     "LATER_SETTINGS",
     "LEAST_FIRST_TAPS",
     "LEAST_TAPS",
     "NOT_TUNED",
+    "PERMUTED",
+    "TUNED",
     "AttributionSettings",
     "Augmentation",
     "BenchmarkSettings",

@@ -15,7 +15,7 @@ class LabelSettings(Section):
     kind: Literal["binary", "multiclass", "regression", "category"] = Field(
         "binary",
         description="What the values are. A `category` is any text (a source, a series); it is not learned, but holds "
-        "molecules together in a split of the benchmark.",
+        "molecules together in a split of the benchmark; a molecule with two of them has none.",
     )
     unit: str | None = Field(None, description="Unit of a regression property, for axes and tables.")
 

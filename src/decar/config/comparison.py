@@ -26,6 +26,11 @@ class EvaluateSettings(Section):
     confidence: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Coverage of the intervals.")
 
 
+PERMUTED = "_permuted"  # ends the name of a contender whose training labels are permuted
+ENSEMBLE = "_ensemble"  # ends the name of a contender that is the mean of several trainings
+TUNED = "tuned_"  # begins the name of a contender whose settings the validation molecules choose
+
+
 class BenchmarkSplit(Section):
     """Folds of `decar benchmark`: who stays together, how many folds, who stops the training."""
 

@@ -14,7 +14,7 @@ from decar.config.chemistry import (
     OptimiseSettings,
     QuantumSettings,
 )
-from decar.config.comparison import BenchmarkSettings, EvaluateSettings
+from decar.config.comparison import ENSEMBLE, PERMUTED, TUNED, BenchmarkSettings, EvaluateSettings
 from decar.config.networks import NOT_TUNED, ModelSettings, TrainingSettings
 from decar.config.presentation import (
     AttributionSettings,
@@ -73,6 +73,7 @@ class Study(Section):
                 raise ValueError(f"benchmark.{key} has {unknown}, but training.models has {sorted(models)}")
         for name, values in self.benchmark.tuned.items():
             self._check_tuned(name, values)
+        self._check_contenders()
         unknown = sorted(set(self.benchmark.permuted) - models - set(self.benchmark.baselines))
         if unknown:
             raise ValueError(f"benchmark.permuted has {unknown}, which is no network and none of benchmark.baselines")
@@ -83,6 +84,16 @@ class Study(Section):
                     f"but molecules.labels has {sorted(self.molecules.labels)}"
                 )
         return self
+
+    def _check_contenders(self) -> None:
+        """Raise ValueError where two contenders of the benchmark would have one name."""
+        asked, models = self.benchmark, self.training.models
+        networks = models if asked.networks is None else asked.networks
+        names = [*networks, *asked.baselines, *(name + PERMUTED for name in asked.permuted)]
+        names += [*(name + ENSEMBLE for name in asked.ensembles), *(TUNED + name for name in asked.tuned)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two contenders of the benchmark have the name {twice}: give that network another one")
 
     def _check_tuned(self, name: str, values: Mapping[str, tuple[Any, ...]]) -> None:
         where = f"benchmark.tuned.{name}"

@@ -28,7 +28,6 @@ EXPECTED = {
     "binary": "0 or 1 (also true/false, yes/no), or an empty cell",
     "multiclass": "the number of a class, 0, 1, 2, ..., or an empty cell",
     "regression": "a finite number, or an empty cell",
-    "category": "any text",
 }
 
 
@@ -53,8 +52,9 @@ def label_values(rows: pd.DataFrame, name: str, label: LabelSettings) -> Floats:
     """
     codes, texts = pd.factorize(rows[name].astype("str").str.strip())
     values = np.full(len(texts) + 1, np.nan)
+    missing = {""} if label.kind == "category" else MISSING
     for code, text in enumerate(texts):
-        if text.lower() in MISSING:
+        if text.lower() in missing:
             continue
         value = _value(text, label.kind)
         if value is None:

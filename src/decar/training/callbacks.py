@@ -19,7 +19,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from decar.atomic import atomic_path
 from decar.config import TrainingSettings
-from decar.errors import ConfigError, DataFormatError
+from decar.errors import DataFormatError, FoldError
 from decar.training.module import FoldModule, learning_rate_at
 from decar.training.outcome import Outcome, auroc, gather, gathered, task_metrics, weighted_loss
 
@@ -73,6 +73,12 @@ class EpochLog(Callback):
             "epoch": epoch + 1,
             "train_loss": weighted_loss(trained, pl_module.objectives),
             "val_loss": weighted_loss(pl_module.evaluated, pl_module.objectives),
+        }
+        if not math.isfinite(row["train_loss"] + row["val_loss"]):
+            raise FoldError(
+                "training diverged", where=f"epoch {epoch + 1}", seen=row, remedy="lower training.learning_rate"
+            )
+        row |= {
             "train_auroc": auroc(trained, pl_module.tasks),
             "val_auroc": auroc(pl_module.evaluated, pl_module.tasks),
             "learning_rate": learning_rate_at(epoch, self.training),
@@ -81,10 +87,6 @@ class EpochLog(Callback):
             row |= {f"{name}_{metric}": value for metric, value in task_metrics(own, pl_module.tasks).items()}
         steps = pl_module.gradient_norms
         row |= {f"gradient_norm_{name}": sum(step[name] for step in steps) / len(steps) for name in steps[0]}
-        if not math.isfinite(row["train_loss"] + row["val_loss"]):
-            raise ConfigError(
-                "training diverged", where=f"epoch {epoch + 1}", seen=row, remedy="lower training.learning_rate"
-            )
         self.rows.append(row)
         if trainer.is_global_zero:
             with atomic_path(self.path) as temporary:

@@ -17,7 +17,7 @@ from decar.atomic import atomic_path
 from decar.config import PretrainingSettings, Study, TrainingSettings
 from decar.dataset.splits import UNLABELLED
 from decar.dataset.voxel_dataset import VoxelDataset
-from decar.errors import ConfigError
+from decar.errors import ConfigError, FoldError
 from decar.models.network import Network
 from decar.models.package import weights_sha256
 from decar.stages import derive_seed, digest
@@ -60,7 +60,7 @@ class FillInLog(TimedCheckpoint):
                 remedy="fewer layers, or a smaller fields.spacing_angstrom",
             )  # fmt: skip
         if not math.isfinite(row["train_loss"]):
-            raise ConfigError(
+            raise FoldError(
                 "pretraining diverged", where=f"epoch {epoch + 1}", seen=row, remedy="lower training.learning_rate"
             )
         self.rows.append(row)
