@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from decar.baselines.chemprop_program import find_chemprop
 from decar.benchmark.compute import choose, compute_parts
+from decar.benchmark.contenders import num_trainings
 from decar.benchmark.parts import BENCHMARK_VERSION, benchmark_folder, parts_of, study_of
 from decar.benchmark.permuted import permuted_line, permuted_table
 from decar.benchmark.split_dataset import benchmark_splits
@@ -149,6 +150,13 @@ def test_a_setting_that_diverges_is_not_chosen(made: tuple[Study, Path, Path]) -
     part, said = parts_of(study, dataset)[0], list[str]()
     compute_parts(study, dataset, shards, [part], said.append)
     assert "left out: training diverged" in said[-1]
+
+
+def test_the_time_of_a_part_is_that_of_its_trainings(made: tuple[Study, Path, Path]) -> None:
+    study = with_benchmark(made[0], baselines=["atom_counts", "tuned_chemprop"], ensembles={"density": 3},
+                           tuned={"density": {"hidden": [4, 8], "learning_rate": [1e-3, 1e-2]}})  # fmt: skip
+    expected = {"density": 1, "density_ensemble": 3, "tuned_density": 4, "atom_counts": 0, "tuned_chemprop": 9}
+    assert {name: num_trainings(study, name) for name in expected} == expected
 
 
 def test_contenders_of_one_name_are_refused(made: tuple[Study, Path, Path]) -> None:
