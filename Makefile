@@ -21,11 +21,11 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-demo: setup ## Compute the example study (config.yaml) and say what was made: seven minutes on two cores.
+demo: setup ## Compute the example study (config.yaml) and say what was made: eight minutes on two cores.
 	snakemake --profile local --quiet rules host
 	@decar summary --study config.yaml
 
-test: setup ## Run the tests: eight minutes on two cores, eleven with those of Psi4, SLURM and Chromium.
+test: setup ## Run the tests: fifteen minutes on two cores with Psi4, SLURM, Chromium and LaTeX; less without.
 	pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 check: setup ## Lint, types and workflow style.
