@@ -218,7 +218,13 @@ def kept(name: str) -> Kept | None:
 def sections() -> dict[str, str]:
     """Return the text of each marked section of the page that the kept predictions tell."""
     found: dict[str, str] = {}
-    for name, mark in (("study", ""), ("heads", "heads"), ("tuned", "tuned"), ("multitask", "multitask")):
+    for name, mark in (
+        ("study", ""),
+        ("heads", "heads"),
+        ("tuned", "tuned"),
+        ("multitask", "multitask"),
+        ("in_space", "in_space"),
+    ):
         if one := kept(name):
             found[mark or "contenders"] = contenders(one.contenders)
             if compared := pairs(one.pairs):
