@@ -156,9 +156,9 @@ def test_other_networks_cost_what_they_took_beside_the_published_one() -> None:
     steerable = costs(channels=[8, 8, 8], kernel_size=5, architecture="steerable")
     chiral = costs(channels=[8, 8, 8], kernel_size=5, architecture="steerable", chiral=True)
     assert plain < residual < steerable < chiral
-    of_voxels = {"channels": [8, 16], "architecture": "steerable", "kernel_diameters_angstrom": [8 * 0.35, 10 * 0.35]}
-    assert costs(**of_voxels) == steerable
-    assert costs(**of_voxels | {"kernel_diameters_angstrom": [8 * 0.35, 20 * 0.35]})[0] > steerable[0]
+    in_space = {"channels": [8, 8, 8], "architecture": "steerable"}  # of 8, 10 and 20 voxels, as kernel_size: 5 has
+    assert costs(**in_space, kernel_diameters_angstrom=[8 * 0.35, 10 * 0.35, 20 * 0.35]) == steerable
+    assert costs(**in_space, kernel_diameters_angstrom=[8 * 0.35, 20 * 0.35, 20 * 0.35])[0] > steerable[0]
     times = constants()["architectures"]["steerable"]["seconds"]
     start = constants()["quantities"]["train.seconds"]["coefficients"]["1"]
     assert steerable[0] - start == pytest.approx(times * (plain[0] - start))
