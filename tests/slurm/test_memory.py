@@ -37,7 +37,8 @@ def test_job_killed_for_memory_passes_with_more(
     bin_folder = Path(environment["PATH"].split(":")[1])
     shim = tmp_path / "bin" / "decar"
     shim.parent.mkdir()
-    text = HUNGRY.format(python=bin_folder / "python", decar=str(bin_folder / "decar"), mb=int(first * 1.2))
+    ballast = int(first * 1.05)  # above the first limit, and with the job itself below the second
+    text = HUNGRY.format(python=bin_folder / "python", decar=str(bin_folder / "decar"), mb=ballast)
     shim.write_text(text)
     shim.chmod(0o755)
     before = len(cluster.jobs())
