@@ -68,9 +68,6 @@ COMPARED = (
 )
 
 
-SEEDS = ("seeds", "head_seeds")
-
-
 def contenders(table: pd.DataFrame) -> str:
     """Return the table of the contenders on all training molecules, the best first."""
     whole = table[table["share"] == 1].sort_values("auroc", ascending=False)
@@ -167,11 +164,7 @@ def gap_by_rotations(table: pd.DataFrame) -> str:
 
 def by_column(tables: dict[str, pd.DataFrame]) -> str:
     """Return AUROC (mean of folds, interval) of the contenders that two tables or more have, a column a table."""
-    # A contender that lacks seeds of a table is not in it.
-    found = {
-        name: table[(table["share"] == 1) & (table["seeds"] == table["seeds"].max())].set_index("contender")
-        for name, table in tables.items()
-    }
+    found = {name: table.set_index("contender") for name, table in tables.items()}
     wide = pd.DataFrame({name: table["auroc"] for name, table in found.items()})
     order = wide[wide.notna().sum(axis=1) > 1].sort_values(next(iter(found)), ascending=False).index
     lines = [f"| contender | {' | '.join(found)} |", "|---|" + "---|" * len(found)]
@@ -220,36 +213,39 @@ def kept(name: str) -> Kept | None:
     return Kept(name) if (KEPT / f"{name}.parquet").exists() else None
 
 
+def with_all_seeds(*names: str) -> pd.DataFrame:
+    """Return the contenders of studies on all training molecules; one that lacks seeds is not among them."""
+    tables = [
+        one.contenders.query("share == 1 and seeds == @seeds", local_dict={"seeds": one.study.benchmark.num_seeds})
+        for name in names if (one := kept(name))
+    ]  # fmt: skip
+    return pd.concat(tables, ignore_index=True).drop_duplicates(["contender", "split"])
+
+
+# Sections by study: of its contenders, and of their pairs.
+MARKS = {
+    "study": ("contenders", "pairs"),
+    **{name: (name, f"{name}_pairs") for name in ("heads", "tuned", "multitask", "in_space")},
+}
+
+
 def sections() -> dict[str, str]:
     """Return the text of each marked section of the page that the kept predictions tell."""
     found: dict[str, str] = {}
-    for name, mark in (
-        ("study", ""),
-        ("heads", "heads"),
-        ("tuned", "tuned"),
-        ("multitask", "multitask"),
-        ("in_space", "in_space"),
-    ):
+    for name, (mark, mark_of_pairs) in MARKS.items():
         if one := kept(name):
-            found[mark or "contenders"] = contenders(one.contenders)
+            found[mark] = contenders(one.contenders)
             if compared := pairs(one.pairs):
-                found[f"{mark}_pairs" if mark else "pairs"] = compared
+                found[mark_of_pairs] = compared
     main, heads = kept("study"), kept("heads")
     if main and heads:
         both = pd.concat([main.contenders, heads.contenders], ignore_index=True)
         found["growth"] = growth(both.drop_duplicates(["contender", "share"]))
         found["epochs"] = epochs(main.table("trainings"))
-        for mark, names, first in (("splits", ("splits", "head_splits"), "scaffold"), ("seeds", SEEDS, "one seed")):
-            others = [one for name in names if (one := kept(name))]
-            if others:
-                # A contender that lacks seeds is not in it.
-                whole = [one.contenders[one.contenders["seeds"] == one.study.benchmark.num_seeds] for one in others]
-                joined = pd.concat(whole, ignore_index=True)
-                columns = (
-                    {str(split): rows for split, rows in joined.groupby("split", sort=False)}
-                    if mark == "splits" else {"three seeds": joined}
-                )  # fmt: skip
-                found[mark] = by_column({first: both[both["share"] == 1].drop_duplicates("contender"), **columns})
+        one_seed = with_all_seeds("study", "heads")
+        by_split = with_all_seeds("splits", "head_splits").groupby("split", sort=False)
+        found["splits"] = by_column({"scaffold": one_seed, **{str(split): rows for split, rows in by_split}})
+        found["seeds"] = by_column({"one seed": one_seed, "three seeds": with_all_seeds("seeds", "head_seeds")})
     if one := kept("tuned"):
         found["chosen"] = chosen(one.table("settings"))
     if (KEPT / "gaps.csv").exists():

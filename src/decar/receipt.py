@@ -29,6 +29,12 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
         table.to_parquet(temporary, index=False)
 
 
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV of six digits, whole or not at all."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+
 def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Read a Parquet table, or some columns of it; raises DataFormatError when it is missing or damaged."""
     try:

@@ -1,5 +1,6 @@
 # The plan of the study and the functions that look names up in it. Everything else is wiring.
 import os
+from functools import cache
 from pathlib import Path
 
 from decar.benchmark.contenders import network_contenders, num_trainings, unavailable
@@ -168,21 +169,21 @@ def benchmark_parts():
     ]
 
 
-def contender_of(part):
-    """Whose part of the benchmark has this name."""
-    parts = parts_of(STUDY, Path(PLAN.dataset))
-    return next(one.contender for one in parts if one.name == part)
+@cache
+def contenders_of_parts():
+    """Whose part of the benchmark has which name: hashed once, not for each job."""
+    return {part.name: part.contender for part in parts_of(STUDY, Path(PLAN.dataset))}
 
 
 def gpus_of_part(wildcards):
     """A network of a study that trains on GPUs needs one, a baseline needs none."""
-    is_network = contender_of(wildcards.part) in network_contenders(STUDY)
+    is_network = contenders_of_parts()[wildcards.part] in network_contenders(STUDY)
     return gpus_per_part(STUDY) if is_network else 0
 
 
 def minutes_of_part(wildcards, attempt):
     """An ensemble, or what is tuned, is several trainings after one another."""
-    trainings = num_trainings(STUDY, contender_of(wildcards.part))
+    trainings = num_trainings(STUDY, contenders_of_parts()[wildcards.part])
     return max(1, trainings) * runtime("train")(wildcards, attempt)
 
 

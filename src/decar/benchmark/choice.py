@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from decar.atomic import atomic_path
 from decar.benchmark.parts import PLACE, Part
 from decar.config import ModelSettings
 from decar.errors import FoldError
+from decar.receipt import write_csv
 
 SETTINGS_FILE = "settings.csv"
 COLUMNS = ("settings", "validation_auroc", "is_chosen")
@@ -36,9 +36,7 @@ def best_of(
         {"settings": json.dumps(dict(one)), "validation_auroc": value, "is_chosen": number == chosen}
         for number, (one, value) in enumerate(zip(settings, values, strict=True))
     ]
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_path(folder / SETTINGS_FILE) as temporary:
-        pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(temporary, index=False, float_format="%.6g")
+    write_csv(folder / SETTINGS_FILE, pd.DataFrame(rows, columns=list(COLUMNS)))
     return best
 
 

@@ -149,7 +149,7 @@ def _comparison(first: Contender, second: Contender) -> dict[str, object]:
     """Compare on the seeds of both; molecules are the same already."""
     seeds = sorted(set(first.seeds) & set(second.seeds))
     chosen = [one.probability[[one.seeds.index(seed) for seed in seeds]] for one in (first, second)]
-    weight = np.repeat([1.0, -1.0], len(seeds)) / max(1, len(seeds))
+    weight = np.repeat([1.0, -1.0], len(seeds)) / len(seeds)
     pooled = delong_contrast(first.label, np.vstack(chosen), weight)
     joined = first.folds.merge(second.folds, on=["seed", "fold"], suffixes=("_first", "_second"))
     joined = joined.dropna(subset=["auroc_first", "auroc_second"])

@@ -1,9 +1,9 @@
 """What `decar benchmark` writes: tables from the stored predictions, and what is not in them.
 
 The folder of the result has predictions.parquet (every number regenerates from it), benchmark.csv and benchmark.md (the
-table), pairs.csv, folds.csv, calibration.csv, not_run.csv, trainings.csv (epochs of
-networks) and settings.csv (of tuned networks and Chemprop). Whatever is there by now is enough for tables: a contender
-that lacks folds is named in not_run.csv, with the reason where there is one.
+table), pairs.csv, folds.csv, calibration.csv, trainings.csv (epochs of networks), settings.csv (of tuned networks and
+Chemprop), not_run.csv. Whatever is there by now is enough for tables: a contender that lacks folds is named in
+not_run.csv, with the reason where there is one.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from decar.atomic import atomic_path, write_text
+from decar.atomic import write_text
 from decar.benchmark.choice import settings_table
 from decar.benchmark.contenders import network_contenders, unavailable
 from decar.benchmark.parts import PLACE, Part, parts_of, reason_of, training_folder
@@ -20,7 +20,7 @@ from decar.benchmark.permuted import permuted_line, permuted_table
 from decar.benchmark.tables import calibration_table, contenders_table, folds_table, pairs_table
 from decar.config import Study
 from decar.errors import DataFormatError
-from decar.receipt import read_table, write_table
+from decar.receipt import read_table, write_csv, write_table
 
 COLUMNS = (
     "contender", "role", "folds", "AUROC, mean of folds (interval)", "AUROC, pooled (interval)", "accuracy", "MCC",
@@ -102,9 +102,3 @@ def markdown(contenders: pd.DataFrame, missing: pd.DataFrame, permuted: pd.DataF
         where = f"{row['contender']} on {row['split']}, share {row['share']:g}"
         lines.append(f"- not run: {row['count']} folds of {where}: {row['reason']}")
     return "\n".join(lines).rstrip("\n") + "\n"
-
-
-def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV, whole or not at all."""
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
