@@ -61,7 +61,7 @@ def main(table: Path, output: Path, seed: int = 0) -> None:
     for name in BASELINES:
         predictions = run_baseline(name, rows, labels, splits, "sweet", seed)
         for scheme, part in predictions[predictions["subset"] == "test"].groupby("scheme"):
-            values = metrics(part["label"].to_numpy(), part["probability"].to_numpy())
+            values = metrics(part["label"].to_numpy(), part["prediction"].to_numpy())
             row = {"model": name, "scheme": scheme, "n": len(part)}
             results.append({**row, **{metric: round(float(values[metric]), 4) for metric in METRICS}})
     report = {

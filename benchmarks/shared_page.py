@@ -20,7 +20,7 @@ from decar.config import Study
 from decar.figures.benchmark import draw_benchmark
 from decar.figures.gradients import ROTATIONS
 from decar.figures.save import save_drawing
-from decar.receipt import read_table
+from decar.predictions import read_predictions
 
 KEPT = Path(__file__).parent / "shared_benchmark"
 
@@ -102,7 +102,7 @@ def pairs(table: pd.DataFrame) -> str:
             row = whole.loc[key]
             lines.append(
                 f"| {what} | `{first}` - `{second}` | {sign * row['difference']:+.3f} | {row['p_resampled_t']:.2f} | "
-                f"{sign * row['pooled_difference']:+.3f} | {row['p_delong']:.2g} | {row['smallest_shown']:.3f} |"
+                f"{sign * row['pooled_difference']:+.3f} | {row['p_pooled']:.2g} | {row['smallest_shown']:.3f} |"
             )
     return "\n".join([*head, *lines]) + "\n" if lines else ""
 
@@ -123,7 +123,7 @@ def permuted(table: pd.DataFrame) -> str:
     lines = ["| contender | share | folds | AUROC (95 %) | 0.5 within |", "|---|---:|---:|---|---|"]
     for row in table.itertuples():
         within = "yes" if row.is_a_coin else "**no**"
-        figures = f"{row.auroc:.3f} ({row.low:.3f} to {row.high:.3f})"
+        figures = f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
         lines.append(f"| `{row.contender}` | {row.share:.0%} | {row.folds} | {figures} | {within} |")
     return "\n".join(lines) + "\n"
 
@@ -193,7 +193,8 @@ class Kept:
         for other in settings[1:]:
             settings[0]["benchmark"]["tuned"] |= other["benchmark"]["tuned"]
         self.study = Study.model_validate(settings[0])
-        self.predictions = pd.concat([read_table(KEPT / f"{one}.parquet") for one in self.names], ignore_index=True)
+        tables = [read_predictions(KEPT / f"{one}.parquet") for one in self.names]
+        self.predictions = pd.concat(tables, ignore_index=True)
         self.contenders = contenders_table(self.study, self.predictions)
         self.folds = folds_table(self.study, self.predictions)
 

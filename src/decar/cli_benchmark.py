@@ -10,7 +10,7 @@ from decar.cli_steps import log
 from decar.config_file import load_study
 
 if TYPE_CHECKING:
-    from decar.config import FiguresSettings
+    from decar.config import Study
 
 app = typer.Typer()
 console = Console(highlight=False)
@@ -35,8 +35,8 @@ def benchmark(
     started at any time; `snakemake benchmark` runs the same parts as jobs of their own, also on a cluster.
 
     Writes results/<study>/benchmark/<hash>/: benchmark.md and .csv, pairs.csv (paired tests, and the smallest
-    difference in AUROC that so many molecules show), folds.csv, calibration.csv, trainings.csv (epochs), settings.csv
-    (what was tuned), not_run.csv, predictions.parquet and the figure.
+    difference in AUROC or RMSE that so many molecules show), folds.csv, calibration.csv, trainings.csv (epochs),
+    settings.csv (what was tuned), not_run.csv, predictions.parquet and the figure.
     """
     from decar.benchmark.parts import benchmark_folder, parts_of
     from decar.benchmark.write import write_tables
@@ -58,16 +58,18 @@ def benchmark(
             return
         output = benchmark_folder(settings, folder)
         write_tables(settings, folder, output)
-        _draw(output, settings.figures)
+        _draw(output, settings)
     typer.echo((output / "benchmark.md").read_text(encoding="utf-8"))
     console.print(f"wrote {output}")
 
 
-def _draw(output: Path, settings: "FiguresSettings") -> None:
+def _draw(output: Path, study: "Study") -> None:
     import pandas as pd
 
     from decar.figures.benchmark import draw_benchmark
     from decar.figures.save import save_drawing
+    from decar.predictions import score_of, unit_of
 
-    drawing = draw_benchmark(pd.read_csv(output / "benchmark.csv"), pd.read_csv(output / "calibration.csv"))
-    save_drawing(drawing, "benchmark_figure", output, settings)
+    contenders, calibration = (pd.read_csv(output / f"{name}.csv") for name in ("benchmark", "calibration"))
+    drawing = draw_benchmark(contenders, calibration, score_of(study), unit_of(study))
+    save_drawing(drawing, "benchmark_figure", output, study.figures)

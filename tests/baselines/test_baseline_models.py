@@ -33,7 +33,7 @@ def test_twelve_training_molecules_of_a_class_are_enough_to_learn_an_oxygen(tabl
     assert tuple(result.columns) == COLUMNS
     test = result[result["subset"] == "test"]
     assert sorted(test["key"]) == sorted(tables[0]["key"])
-    assert ((test["probability"] > 0.5) == (test["label"] > 0.5)).all()
+    assert ((test["prediction"] > 0.5) == (test["label"] > 0.5)).all()
 
 
 def test_a_rerun_agrees_to_the_bit_and_row_order_does_not_matter(tables):
@@ -53,7 +53,7 @@ def test_labels_of_test_molecules_are_never_seen(tables):
         run_baseline("lightgbm_ecfp4", molecules, values, splits, "alcohol", 1) for values in (labels, flipped)
     )
     fold = first["fold"] == 0
-    np.testing.assert_array_equal(first.loc[fold, "probability"], second.loc[fold, "probability"])
+    np.testing.assert_array_equal(first.loc[fold, "prediction"], second.loc[fold, "prediction"])
 
 
 def test_a_molecule_without_a_label_is_left_out(tables):
@@ -65,7 +65,7 @@ def test_a_molecule_without_a_label_is_left_out(tables):
 
 def test_one_class_only_gives_its_share():
     tables = study_tables(ALKANES, [0.0] * len(ALKANES))
-    assert (run_baseline("atom_counts", *tables, "alcohol", 1)["probability"] == 0).all()
+    assert (run_baseline("atom_counts", *tables, "alcohol", 1)["prediction"] == 0).all()
 
 
 def test_leaves_grow_with_the_training_set_up_to_the_default():
@@ -88,4 +88,4 @@ def test_atom_counts_alone_separate_real_tastants_as_well_as_measured(shared_dat
     from sklearn.metrics import roc_auc_score
 
     test = result[result["subset"] == "test"]
-    assert 0.75 < roc_auc_score(test["label"], test["probability"]) < 0.92
+    assert 0.75 < roc_auc_score(test["label"], test["prediction"]) < 0.92

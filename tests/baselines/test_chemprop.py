@@ -26,9 +26,19 @@ def test_it_learns_what_an_alcohol_is(tmp_path: Path) -> None:
     assert list(found.columns) == list(COLUMNS)
     assert list(found["key"]) == KEYS
     assert list(found["label"]) == list(LABELS["value"])
-    assert found["probability"].between(0, 1).all()
+    assert found["prediction"].between(0, 1).all()
     test = found[found["subset"] == "test"]
-    assert roc_auc_score(test["label"], test["probability"]) == 1.0
+    assert roc_auc_score(test["label"], test["prediction"]) == 1.0
+
+
+@pytest.mark.chemprop
+def test_it_learns_a_number(tmp_path: Path) -> None:
+    """The number of carbon atoms, on a scale whose zero is far away, as that of a melting point is."""
+    counts = LABELS.assign(value=[300.0 + 10 * text.count("C") for text in SMILES])
+    found = run_chemprop(None, MOLECULES, counts, SPLITS, 7, tmp_path, kind="regression")
+    assert list(found["label"]) == list(counts["value"])
+    test = found[found["subset"] == "test"]
+    assert ((test["prediction"] - test["label"]) ** 2).mean() < 0.2 * test["label"].var()
 
 
 def test_settings_are_options_and_what_is_whole_is_kept(tmp_path: Path) -> None:
@@ -40,11 +50,18 @@ def test_settings_are_options_and_what_is_whole_is_kept(tmp_path: Path) -> None:
     folder = tmp_path / "work"
     for _ in range(2):
         found = run_chemprop(str(program), MOLECULES, LABELS, SPLITS, 7, folder, SETTINGS[4])
-        assert (found["probability"] == 0.5).all()
+        assert (found["prediction"] == 0.5).all()
     trained, predicted = (folder / "calls").read_text().splitlines()
     assert trained.endswith("--tracking-metric roc --depth 2 --dropout 0.2")
     assert predicted.startswith("predict ")
     assert len(SETTINGS) == 9
+    values = LABELS.assign(value=LABELS["value"] + 0.5)
+    run_chemprop(str(program), MOLECULES, values, SPLITS, 7, tmp_path / "values", SETTINGS[0], "regression")
+    trained = (tmp_path / "values" / "calls").read_text().splitlines()[0]
+    assert "--task-type regression" in trained
+    assert trained.endswith("--tracking-metric rmse --depth 3 --dropout 0.0")
+    with pytest.raises(FoldError, match="train subset has not two values"):
+        run_chemprop(str(program), MOLECULES, LABELS.assign(value=0.5), SPLITS, 7, tmp_path / "one", kind="regression")
     one_class = LABELS.assign(value=LABELS["value"].where(SUBSETS != "validation", 0.0))
     with pytest.raises(FoldError, match="validation subset lacks a class"):
         run_chemprop(str(program), MOLECULES, one_class, SPLITS, 7, tmp_path / "other")

@@ -65,8 +65,8 @@ def test_every_number_regenerates_from_parts_that_are_kept(made: tuple[Study, Pa
     stored = read_table(output / "predictions.parquet")
     test = stored[(stored["contender"] == "density") & (stored["subset"] == "test")]
     assert sorted(test["key"]) == sorted(read_table(dataset / "manifest.parquet")["key"])
-    assert table["auroc_pooled"]["density"] == pytest.approx(roc_auc_score(test["label"], test["probability"]))
-    by_fold = test.groupby("fold")[["label", "probability"]].apply(lambda part: roc_auc_score(*part.T.to_numpy()))
+    assert table["auroc_pooled"]["density"] == pytest.approx(roc_auc_score(test["label"], test["prediction"]))
+    by_fold = test.groupby("fold")[["label", "prediction"]].apply(lambda part: roc_auc_score(*part.T.to_numpy()))
     assert table["auroc"]["density"] == pytest.approx(by_fold.mean())
     # Labels of the test molecules stay true where those of the training molecules are permuted.
     permuted = stored[(stored["contender"] == "atom_counts_permuted") & (stored["subset"] == "test")]
@@ -132,9 +132,9 @@ def test_an_ensemble_is_the_mean_of_its_members(made: tuple[Study, Path, Path]) 
         read_table(part.folder / name / "predictions.parquet").set_index("key")
         for name in ("", "training", "training1")
     )
-    assert (first["probability"] != second["probability"]).all()
-    mean = (first["probability"] + second["probability"]) / 2
-    pd.testing.assert_series_equal(found["probability"], mean)
+    assert (first["prediction"] != second["prediction"]).all()
+    mean = (first["prediction"] + second["prediction"]) / 2
+    pd.testing.assert_series_equal(found["prediction"], mean)
     assert (found["subset"] == second["subset"]).all()
 
 
@@ -178,12 +178,12 @@ def test_a_tuned_network_is_the_best_by_validation(made: tuple[Study, Path, Path
     folders = [part.folder / name for name in ("training", "training1", "training2", "training3")]
     members = [read_table(folder / "predictions.parquet") for folder in folders]
     auroc = [
-        roc_auc_score(one["label"][one["subset"] == "validation"], one["probability"][one["subset"] == "validation"])
+        roc_auc_score(one["label"][one["subset"] == "validation"], one["prediction"][one["subset"] == "validation"])
         for one in members
     ]
     best = auroc.index(max(auroc))
     found = read_table(part.folder / "predictions.parquet")
-    pd.testing.assert_series_equal(found["probability"], members[best]["probability"])
+    pd.testing.assert_series_equal(found["prediction"], members[best]["prediction"])
     settings = pd.read_csv(part.folder / "settings.csv")
     assert [json.loads(text) for text in settings["settings"]] == [
         {"learning_rate": rate, "hidden": hidden} for rate in (1e-6, 3e-3) for hidden in (4, 8)

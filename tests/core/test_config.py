@@ -92,8 +92,27 @@ def test_kernels_in_angstrom_fit_their_network_and_spacing(data: dict, changed: 
 
 
 def test_property_that_cannot_be_learned_is_refused(data: dict) -> None:
-    data["molecules"]["labels"]["sweet"]["kind"] = "regression"
-    with pytest.raises(ConfigError, match="'sweet' is regression; only binary ones are learned yet"):
+    data["molecules"]["labels"]["sweet"]["kind"] = "multiclass"
+    with pytest.raises(ConfigError, match=r"'sweet' is multiclass[\s\S]*learned beside it"):
+        parse_study(data)
+
+
+def test_regression_names_its_halves_and_has_no_auroc(data: dict) -> None:
+    data["molecules"]["labels"]["sweet"] |= {"kind": "regression", "unit": "kJ/mol"}
+    named = {"positive_name": "sweet", "negative_name": "not sweet"}
+    data["figures"] = {name: value for name, value in data["figures"].items() if name not in named}
+    study = parse_study(data)
+    assert (study.figures.positive_name, study.figures.negative_name) == ("above the median", "up to the median")
+    data["figures"]["positive_name"] = "sweet"
+    assert parse_study(data).figures.positive_name == "sweet"
+    assert parse_study(data).figures.negative_name == "up to the median"
+    name = next(iter(data["training"]["models"]))
+    data["training"]["models"][name]["stop_by"] = "auroc"
+    with pytest.raises(ConfigError, match=rf"training.models.{name}.stop_by is 'auroc'[\s\S]*regression"):
+        parse_study(data)
+    data["training"]["models"][name]["stop_by"] = "loss"
+    data["benchmark"] = {"tuned": {name: {"stop_by": ["loss", "auroc"]}}}
+    with pytest.raises(ConfigError, match=rf"benchmark.tuned.{name}.stop_by is 'auroc'"):
         parse_study(data)
 
 

@@ -167,7 +167,7 @@ def test_a_network_is_trained_on_rendered_voxels(made: Made, tmp_path: Path) -> 
     train(Study.model_validate(content), dataset, tmp_path / "none", "density", "random", 0, tmp_path / "job")
     predictions = pd.read_parquet(tmp_path / "job" / "predictions.parquet")
     assert len(predictions) == 8
-    assert predictions["probability"].between(0, 1).all()
+    assert predictions["prediction"].between(0, 1).all()
     content["training"]["models"]["density"]["input"] = "shards"
     with pytest.raises(ValueError, match="stored voxels cannot turn by any angle"):
         Study.model_validate(content)

@@ -50,7 +50,7 @@ def network_predictions(folder: Path, model: str, error: float) -> list[Path]:
     for (scheme, fold), part in splits().groupby(["scheme", "fold"]):
         label = part["key"].map(LABEL)
         noise = np.where(part["subset"] == "test", error * generator.normal(size=len(part)), 0.0)
-        table = part.assign(model=model, label=label, probability=np.clip(0.25 + 0.5 * label + noise, 0, 1))
+        table = part.assign(model=model, label=label, prediction=np.clip(0.25 + 0.5 * label + noise, 0, 1))
         path = folder / f"{model}-{scheme}-fold{fold}" / "predictions.parquet"
         write_table(path, table)
         paths.append(path)
@@ -83,7 +83,7 @@ def test_every_model_is_measured_on_all_test_molecules_once(tmp_path, dataset, p
     table = pd.concat([read_table(path) for path in predictions])
     test = table.query("subset == 'test' and model == 'control' and scheme == 'random'")
     value = metrics.query("model == 'control' and scheme == 'random' and metric == 'auroc'")["value"].item()
-    assert value == pytest.approx(roc_auc_score(test["label"], test["probability"]))
+    assert value == pytest.approx(roc_auc_score(test["label"], test["prediction"]))
     # An acid has one oxygen more than an ether: both baselines see it.
     assert (metrics.query("role == 'baseline' and metric == 'auroc'")["value"] == 1).all()
 
@@ -127,7 +127,7 @@ def test_training_and_validation_molecules_never_count(tmp_path, dataset, predic
     evaluate(study(), dataset, predictions, tmp_path / "first")
     for path in predictions:
         table = read_table(path)
-        table.loc[table["subset"] != "test", "probability"] = 0.123
+        table.loc[table["subset"] != "test", "prediction"] = 0.123
         write_table(path, table)
     evaluate(study(), dataset, predictions, tmp_path / "second")
     pd.testing.assert_frame_equal(*(read_table(tmp_path / name / "metrics.parquet") for name in ("first", "second")))
@@ -149,7 +149,7 @@ def test_one_class_is_noted_and_no_crash(tmp_path, dataset, predictions):
 def test_errors_say_what_to_do(tmp_path, dataset, predictions):
     with pytest.raises(DataFormatError, match="tested twice"):
         evaluate(study(), dataset, [*predictions, predictions[0]], tmp_path / "out")
-    write_table(predictions[0], read_table(predictions[0]).drop(columns="probability"))
+    write_table(predictions[0], read_table(predictions[0]).drop(columns="prediction"))
     with pytest.raises(DataFormatError, match="lack columns"):
         evaluate(study(), dataset, predictions, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -164,3 +164,34 @@ def test_baselines_alone_can_be_evaluated_and_a_rerun_is_the_same(tmp_path, data
     alone = run_baseline("atom_counts", *inputs, "acid", study().seed)
     joined = read_table(tmp_path / "first" / "predictions.parquet").drop(columns="role")
     pd.testing.assert_frame_equal(joined.sort_values(list(alone)[1:4], ignore_index=True), alone, check_like=True)
+
+
+def test_values_are_measured_by_their_error_and_have_no_classes(tmp_path, dataset):
+    """A regression: the number of carbon atoms, as a network that is off by noise sees it, and as baselines do."""
+    carbons = {key: 10.0 * smiles.count("C") for key, smiles in zip(KEYS, SMILES)}
+    labels = read_table(dataset / "labels.parquet").assign(kind="regression", unit="K")
+    write_table(dataset / "labels.parquet", labels.assign(value=labels["key"].map(carbons)))
+    generator = np.random.default_rng(3)
+    table = splits().query("scheme == 'random'")
+    label = table["key"].map(carbons)
+    paths = []
+    for fold, part in table.assign(model="decar", label=label).groupby("fold"):
+        noise = generator.normal(size=len(part))
+        paths.append(tmp_path / f"decar-fold{fold}" / "predictions.parquet")
+        # As decar wrote it before regression: its column of predictions had another name.
+        write_table(paths[-1], part.assign(probability=part["label"] + noise))
+    content = study(baselines=["tuned_lssvm_descriptors"]).model_dump(mode="json")
+    content["molecules"]["labels"]["acid"] |= {"kind": "regression", "unit": "K"}
+    write_table(dataset / "splits.parquet", table)
+    evaluate(Study.model_validate(content), dataset, paths, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["metrics.parquet", "predictions.parquet"]
+    metrics = read_table(tmp_path / "out" / "metrics.parquet").set_index(["model", "metric"])
+    joined = read_table(tmp_path / "out" / "predictions.parquet")
+    for model in ("decar", "tuned_lssvm_descriptors"):
+        test = joined.query("subset == 'test' and model == @model")
+        error = (test["label"] - test["prediction"]).to_numpy()
+        assert len(test) == len(KEYS)
+        assert metrics.loc[(model, "rmse"), "value"] == pytest.approx(np.sqrt((error**2).mean()))
+        assert metrics.loc[(model, "mae"), "value"] == pytest.approx(np.abs(error).mean())
+    assert metrics.loc[("decar", "rmse"), "value"] < 2
+    assert metrics.loc[("tuned_lssvm_descriptors", "r2"), "value"] > 0.8

@@ -1,4 +1,4 @@
-"""A study on disk, all its figures and its report, made once for the tests of this folder."""
+"""A study on disk of either kind of property, its figures and its report, made once for the tests of this folder."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import pytest
 
 from decar.config import Study
 from decar.figures.build import build
-from decar.figures.catalogue import CATALOGUE
+from decar.figures.catalogue import figure_names
 from decar.figures.report import write_report
 from decar.figures.sources import Sources
 from decar.figures.table_catalogue import write_tables
@@ -23,10 +23,20 @@ class Drawn(NamedTuple):
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
-    folder = tmp_path_factory.mktemp("study")
-    study, sources = write_study(folder)
-    for name in CATALOGUE:
+    return draw(tmp_path_factory.mktemp("study"), "binary")
+
+
+@pytest.fixture(scope="session")
+def drawn_values(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
+    """The same molecules with a property that is a regression."""
+    return draw(tmp_path_factory.mktemp("values"), "regression")
+
+
+def draw(folder: Path, kind: str) -> Drawn:
+    study, sources = write_study(folder, kind)
+    names = figure_names(study)
+    for name in names:
         build(name, study, sources, folder / "figures")
     write_tables(study, sources, folder / "tables")
-    write_report(study, sources, folder / "figures", list(CATALOGUE), folder / "report.html")
+    write_report(study, sources, folder / "figures", names, folder / "report.html")
     return Drawn(study, sources, folder / "figures", folder / "report.html")

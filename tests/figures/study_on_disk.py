@@ -1,7 +1,7 @@
 """A small study on disk in the formats of the workflow, drawn from a seed: tables, records, a trained-looking log.
 
 Geometries are embedded by RDKit; the electron density is a sum of atomic exponentials that integrates to the number of
-electrons, so that its iso-surface is that of a molecule.
+electrons, so that its iso-surface is that of a molecule. The property is binary, or a regression in kJ/mol.
 """
 
 import json
@@ -15,6 +15,7 @@ from rdkit import Chem
 from rdkit.Chem import AllChem
 
 from decar.config import Study
+from decar.evaluate.run import common_test, metrics_table
 from decar.fields.grid import VoxelGrid
 from decar.figures.records import storage_of
 from decar.figures.sources import Sources
@@ -28,6 +29,7 @@ from decar.models.package import save_package
 from decar.models.published import PublishedNetwork
 from decar.models.task import Task
 from decar.planning.used import UsedRecipes
+from decar.predictions import boundary_of, kind_of
 from decar.quantum.pyscf_mole import extract_basis
 from decar.quantum.wavefunction import Wavefunction, kept_orbitals
 from decar.record import Place, Record, read_record, write_record
@@ -56,18 +58,26 @@ MODELS = (("electron_cloud", "model", 1.1), ("promolecular_control", "control", 
 SCHEMES = ("random", "scaffold")
 KERNEL_EFFECTS = {3: 0.5, 7: -0.4, 0: 0.1, 1: 0.2, 2: -0.15, 4: 0.05, 5: 0.3, 6: -0.25}
 STAGES = (("conformers", 0.4), ("optimise", 6.0), ("wavefunction", 40.0), ("fields", 3.0))
+PROPERTY = {"binary": "sweet", "regression": "solvation_energy"}
+UNIT = "kJ/mol"
+VALUES = (
+    -40 + 18 * np.array([row[3] for row in MOLECULES]) + np.random.default_rng(5).normal(0, 9, len(MOLECULES)).round(1)
+)
 METRICS = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc", "mcc")
 
 
-def make_study(folder: Path) -> Study:
+def make_study(folder: Path, kind: str = "binary") -> Study:
     """Return the settings of the study; its results lie below `folder`."""
+    name = PROPERTY[kind]
+    label = {"column": name, **({"kind": kind, "unit": UNIT} if kind == "regression" else {})}
+    names = {"positive_name": "sweet", "negative_name": "not sweet"} if kind == "binary" else {}
     network = {"fields": ["electron_density"], "channels": [4, 8, 8]}
     return Study.model_validate({
         "study": "small", "results": str(folder), "store": str(folder / "store"),
-        "molecules": {"table": "table.csv", "labels": {"sweet": {"column": "sweet"}}},
+        "molecules": {"table": "table.csv", "labels": {name: label}},
         "dataset": {"splits": [{"scheme": name} for name in SCHEMES]},
         "training": {
-            "property": "sweet",
+            "property": name,
             "models": {
                 "electron_cloud": network,
                 "promolecular_control": {**network, "fields": ["promolecular_density"], "role": "control"},
@@ -75,14 +85,18 @@ def make_study(folder: Path) -> Study:
         },
         "benchmark": {"train_shares": [0.25, 0.5, 1.0]},
         "interpret": {"model": "electron_cloud"},
-        "figures": {"example": "glucose", "positive_name": "sweet", "negative_name": "not sweet",
-                    "formats": ["svg", "png", "pdf"], "dots_per_inch": 100},
+        "figures": {"example": "glucose", **names, "formats": ["svg", "png", "pdf"], "dots_per_inch": 100},
     })  # fmt: skip
 
 
-def write_study(folder: Path) -> tuple[Study, Sources]:
+def labels_of(study: Study) -> np.ndarray:
+    """Return the label of each molecule: its class, or its value [kJ/mol]."""
+    return np.array([row[3] for row in MOLECULES], dtype=float) if kind_of(study) == "binary" else VALUES
+
+
+def write_study(folder: Path, kind: str = "binary") -> tuple[Study, Sources]:
     """Write the tables and the example's records below `folder`; return the study and where they lie."""
-    study, generator = make_study(folder), np.random.default_rng(7)
+    study, generator = make_study(folder, kind), np.random.default_rng(7)
     sources = Sources(
         index=folder / "index.parquet", records=folder / "records", dataset=folder / "dataset",
         models=tuple(folder / "models" / f"{model}-{scheme}-fold{fold}-0123456789abcdef"
@@ -101,13 +115,16 @@ def write_study(folder: Path) -> tuple[Study, Sources]:
     ):
         path.mkdir(parents=True)
     index = _write_index(sources)
-    _write_dataset(sources, index)
+    _write_dataset(study, sources, index)
     _write_records(sources, Store(study.store), index, generator)
     _write_logs(sources, generator)
-    _write_evaluation(sources, generator)
-    _write_benchmark(sources)
-    _write_interpretation(sources, generator)
-    _write_attribution(sources, generator)
+    if kind == "binary":
+        _write_evaluation(sources, generator)
+    else:
+        _write_evaluated_values(study, sources, generator)
+    _write_benchmark(study, sources)
+    _write_interpretation(study, sources, generator)
+    _write_attribution(study, sources, generator)
     geometry, wavefunction, fields = write_example(folder)
     _write_map(sources, fields)
     _store_example(study, sources, (geometry, wavefunction, fields))
@@ -180,9 +197,10 @@ def _write_index(sources: Sources) -> pd.DataFrame:
     return index
 
 
-def _write_dataset(sources: Sources, index: pd.DataFrame) -> None:
-    labels = [{"key": key_of(name), "property": "sweet", "value": float(label), "kind": "binary", "unit": None}
-              for name, _, _, label in MOLECULES]  # fmt: skip
+def _write_dataset(study: Study, sources: Sources, index: pd.DataFrame) -> None:
+    about = {"property": study.training.property, "kind": kind_of(study),
+             "unit": study.molecules.labels[study.training.property].unit}  # fmt: skip
+    labels = [{"key": key_of(row[0]), "value": label, **about} for row, label in zip(MOLECULES, labels_of(study))]
     pd.DataFrame(labels).to_parquet(sources.dataset / "labels.parquet")
     index[index["status"] == "ok"].to_parquet(sources.dataset / "molecules.parquet")
     shapes = [{"key": key_of(name), "conformer": 0, "weight": 1.0, "shard": f"{place % 3}.h5",
@@ -267,7 +285,7 @@ def _write_evaluation(sources: Sources, generator: np.random.Generator) -> None:
             common = {"model": model, "role": role, "scheme": scheme}
             for place, row in enumerate(MOLECULES):
                 predictions.append({**common, "fold": place % 3, "key": key_of(row[0]), "subset": "test",
-                                    "label": label[place], "probability": probability[place]})  # fmt: skip
+                                    "label": label[place], "prediction": probability[place]})  # fmt: skip
                 predictions.append({**predictions[-1], "fold": (place + 1) % 3, "subset": "validation"})
             order = np.argsort(-probability)
             true = np.r_[0, np.cumsum(label[order])] / label.sum()
@@ -290,27 +308,53 @@ def _write_evaluation(sources: Sources, generator: np.random.Generator) -> None:
         pd.DataFrame(rows).to_parquet(sources.evaluation / f"{name}.parquet")
 
 
-def _write_benchmark(sources: Sources) -> None:
+def _write_evaluated_values(study: Study, sources: Sources, generator: np.random.Generator) -> None:
+    """Write predictions of values, the better the higher the skill, and the metrics that the evaluation computes."""
+    tables, label = [], labels_of(study)
+    place = np.arange(len(MOLECULES))
+    for scheme in SCHEMES:
+        for model, role, skill in MODELS:
+            noise = generator.normal(0, (6 if scheme == "random" else 10) / skill, len(label))
+            table = pd.DataFrame({
+                "model": model, "role": role, "scheme": scheme, "key": [key_of(row[0]) for row in MOLECULES],
+                "label": label, "prediction": label.mean() + 0.7 * (label - label.mean()) + noise,
+            })  # fmt: skip
+            tables += [table.assign(fold=(place + shift) % 3, subset=subset)
+                       for shift, subset in enumerate(("test", "validation"))]  # fmt: skip
+    predictions = pd.concat(tables, ignore_index=True)
+    predictions.to_parquet(sources.evaluation / "predictions.parquet")
+    metrics_table(study, common_test(predictions)).to_parquet(sources.evaluation / "metrics.parquet")
+
+
+def _write_benchmark(study: Study, sources: Sources) -> None:
     """Three shares of all but the last model, which was trained on all molecules only."""
+    spread = float(labels_of(study).std())
     rows = [
         {"split": scheme, "share": share, "contender": model, "role": role, "molecules": len(MOLECULES), "folds": 3,
          "auroc": 0.5 + 0.3 * skill * share, "low": 0.4 + 0.3 * skill * share, "high": min(1.0, 0.65 + 0.3 * share)}
         for scheme in SCHEMES for model, role, skill in MODELS for share in (0.25, 0.5, 1.0)
         if share == 1 or model != "atom_counts"
     ]  # fmt: skip
-    pd.DataFrame(rows).to_csv(sources.benchmark / "benchmark.csv", index=False)
+    table = pd.DataFrame(rows)
+    if kind_of(study) == "regression":
+        errors = {"rmse": 2 - table["auroc"], "low": 2 - table["high"], "high": 2 - table["low"]}
+        table = table.drop(columns="auroc").assign(label_sd=spread, **{name: spread * (part - 0.6)
+                                                                       for name, part in errors.items()})  # fmt: skip
+    table.to_csv(sources.benchmark / "benchmark.csv", index=False)
 
 
-def _write_interpretation(sources: Sources, generator: np.random.Generator) -> None:
+def _write_interpretation(study: Study, sources: Sources, generator: np.random.Generator) -> None:
     correlations, tests = [], []
+    own = labels_of(study)
+    positive = own > boundary_of(study, own)
     for form in ("activation", "input"):
         for network, signal in (("trained", 0.09), ("untrained", 0.02), ("permuted", 0.03)):
             for kernel in range(16):
                 shift = generator.normal(0, signal)
                 values = {1.0: [], 0.0: []}
-                for name, _, _, label in MOLECULES:
-                    value = float(np.clip(0.55 + shift * (label - 0.5) * 2 + generator.normal(0, 0.06), -1, 1))
-                    values[float(label)].append(value)
+                for (name, *_), label, is_positive in zip(MOLECULES, own, positive.astype(float)):
+                    value = float(np.clip(0.55 + shift * (is_positive - 0.5) * 2 + generator.normal(0, 0.06), -1, 1))
+                    values[float(is_positive)].append(value)
                     correlations.append({"form": form, "network": network, "kernel": kernel, "key": key_of(name),
                                          "label": float(label), "correlation": value})  # fmt: skip
                 above = np.sign(np.subtract.outer(values[1.0], values[0.0])).mean()
@@ -324,11 +368,12 @@ def _write_interpretation(sources: Sources, generator: np.random.Generator) -> N
     pd.DataFrame(tests).to_parquet(sources.interpretation / "kernel_tests.parquet")
 
 
-def _write_attribution(sources: Sources, generator: np.random.Generator) -> None:
+def _write_attribution(study: Study, sources: Sources, generator: np.random.Generator) -> None:
     """Write drawn attributions of every atom; what follows from them is computed as the stage does it."""
     atoms, checks, gallery = [], [], []
     members = [("fold 0", 0), ("fold 0", 1), ("fold 1", 0), ("seed 1", 0), ("untrained", 0), ("permuted", 0)]
-    for name, _, smiles, label in MOLECULES[:6]:
+    for (name, _, smiles, _), label in zip(MOLECULES[:6], labels_of(study)):
+        start = 0.0 if kind_of(study) == "binary" else label  # the value that the network starts from
         heavy, groups = heavy_atom_of(smiles), group_of_atoms(smiles)
         signal = generator.normal(0, 0.3, len(heavy))
         for network, rotation in members:
@@ -337,7 +382,7 @@ def _write_attribution(sources: Sources, generator: np.random.Generator) -> None
                 head = {"key": key_of(name), "network": network, "rotation": rotation, "method": method}
                 atoms.append(pd.DataFrame({**head, "atom": range(len(heavy)), "heavy_atom": heavy, "group": groups,
                                            "attribution": signal + noise}))  # fmt: skip
-                checks.append({**head, "label": float(label), "subset": "test", "logit": signal.sum()})
+                checks.append({**head, "label": float(label), "subset": "test", "logit": start + signal.sum()})
         for kernel, effect in KERNEL_EFFECTS.items():
             gallery.append(pd.DataFrame({
                 "kernel": kernel, "effect_size": effect, "rank": len(gallery) // len(KERNEL_EFFECTS) % 3,
@@ -370,9 +415,10 @@ def _write_package(study: Study, sources: Sources) -> None:
     network = PublishedNetwork(study.training.models["electron_cloud"], 0.4 / ANGSTROM_PER_BOHR, 1)
     network.initialise(5)
     metadata = {
-        "name": "electron_cloud", "fields": ["electron_density"], "normalisation": {}, "level": {}, "property": "sweet",
+        "name": "electron_cloud", "fields": ["electron_density"], "normalisation": {}, "level": {},
+        "property": study.training.property,
         "spacing_bohr": 0.4 / ANGSTROM_PER_BOHR, "dataset_hash": "0", "metrics": {}, "licence": None, "lineage": [],
-        "contributor": None, "chemistry": {}, "tasks": [Task("sweet").to_json()],
+        "contributor": None, "chemistry": {}, "tasks": [Task(study.training.property, kind_of(study)).to_json()],
     }  # fmt: skip
     save_package(sources.models[0] / "model", network, metadata)
 

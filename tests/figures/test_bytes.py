@@ -14,14 +14,14 @@ from pathlib import Path
 import matplotlib
 matplotlib.rcParams["font.size"] = 20  # what a user's matplotlibrc may hold must not matter
 from decar.figures.build import build
-from decar.figures.catalogue import CATALOGUE
+from decar.figures.catalogue import figure_names
 from decar.figures.report import write_report
 from decar.figures.table_catalogue import write_tables
 study, sources = pickle.loads(sys.stdin.buffer.read())
-for name in reversed(CATALOGUE):
+for name in reversed(figure_names(study)):
     build(name, study, sources, Path("figures"))
 write_tables(study, sources, Path("tables"))
-write_report(study, sources, Path("figures"), list(CATALOGUE), Path("report.html"))
+write_report(study, sources, Path("figures"), figure_names(study), Path("report.html"))
 """
 
 

@@ -20,7 +20,7 @@ def texts(axes: Axes) -> list[str]:
     return [text.get_text() for text in axes.texts]
 
 
-@pytest.mark.parametrize("name", list(CATALOGUE))
+@pytest.mark.parametrize("name", [name for name, about in CATALOGUE.items() if "binary" in about.kinds])
 def test_figure_and_its_table_are_written(drawn: Drawn, name: str) -> None:
     for suffix, start in (("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")):
         assert (drawn.figures / f"{name}.{suffix}").read_bytes().startswith(start)
@@ -28,7 +28,7 @@ def test_figure_and_its_table_are_written(drawn: Drawn, name: str) -> None:
 
 
 def test_names_are_those_of_the_catalogue_and_unknown_ones_are_refused(drawn: Drawn) -> None:
-    assert figure_names(drawn.study) == list(CATALOGUE)
+    assert figure_names(drawn.study) == [name for name in CATALOGUE if name != "predicted_and_measured"]
     with pytest.raises(ConfigError, match="performance"):
         entry("performnce")
 
@@ -180,7 +180,7 @@ def test_molecule_table_has_every_row_with_label_status_and_test_prediction(draw
     assert table.loc["glucose", "num_electrons"] == 96
     predictions = pd.read_parquet(drawn.sources.evaluation / "predictions.parquet")
     chosen = (predictions["model"] == "electron_cloud") & (predictions["scheme"] == "random")
-    expected = predictions[chosen & (predictions["key"] == table.loc["caffeine", "key"])]["probability"].iloc[0]
+    expected = predictions[chosen & (predictions["key"] == table.loc["caffeine", "key"])]["prediction"].iloc[0]
     assert table.loc["caffeine", "p:electron_cloud"] == pytest.approx(expected)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from decar.figures.catalogue import table_names
 from decar.figures.latex import PACKAGES, Grid, escaped, latex
-from decar.figures.table_catalogue import TABLES
 from tests.figures.conftest import Drawn
 
 # Latin, Greek, subscripts and superscripts.
@@ -45,11 +45,16 @@ def too_wide(log: str) -> list[str]:
 
 
 @pytest.mark.latex
-def test_every_table_of_a_study_is_set_within_the_text(drawn: Drawn, tmp_path: Path) -> None:
-    for name in TABLES:
+@pytest.mark.parametrize("study", ["drawn", "drawn_values"])
+def test_every_table_of_a_study_is_set_within_the_text(
+    study: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    drawn: Drawn = request.getfixturevalue(study)
+    names = table_names(drawn.study)
+    for name in names:
         text = (drawn.figures.with_name("tables") / f"{name}.tex").read_text(encoding="utf-8")
         (tmp_path / f"{name}.tex").write_text(text, encoding="utf-8")
-    log = compiled(list(TABLES), tmp_path)
+    log = compiled(names, tmp_path)
     assert too_wide(log) == []
     assert "Missing character" not in log
 

@@ -10,7 +10,7 @@ import yaml
 
 from decar.errors import ConfigError
 from decar.figures.build import build_figure, build_report, sources_of
-from decar.figures.catalogue import CATALOGUE
+from decar.figures.catalogue import CATALOGUE, figure_names
 from decar.figures.manifest import check, write_manifest
 from decar.figures.receipts import read_receipt, write_receipt
 from decar.figures.sources import Noted
@@ -119,12 +119,12 @@ def test_a_report_that_was_changed_or_shows_an_earlier_figure_is_named(drawn: Dr
     assert "roc.svg has been drawn anew" in problem
 
 
-def test_the_report_shows_figures_that_are_there_and_names_those_that_are_not(plan: Plan) -> None:
+def test_the_report_shows_figures_that_are_there_and_names_those_that_are_not(drawn: Drawn, plan: Plan) -> None:
     build_figure("roc", plan)
     build_report(plan)
     text = (Path(plan.folder) / "report.html").read_text(encoding="utf-8")
     assert text.count("<img ") == 1
-    assert text.count("drawn as figures/") == len(CATALOGUE) - 1
+    assert text.count("drawn as figures/") == len(figure_names(drawn.study)) - 1
     assert (Path(plan.folder) / "figures/receipts/report-0123456789abcdef.json").exists()
 
 
@@ -177,6 +177,6 @@ def test_captions_of_the_snakemake_report_are_those_of_the_catalogue(root: Path)
         (root / "workflow" / "report" / "figure.rst").read_text(encoding="utf-8")
     )
     for name, about in CATALOGUE.items():
-        wildcards = SimpleNamespace(figure=name)
-        text = template.render(snakemake=SimpleNamespace(wildcards=wildcards))
-        assert text.strip() == f"{about.title}. {about.caption}"
+        for kind in about.kinds:
+            job = SimpleNamespace(wildcards=SimpleNamespace(figure=name), params=SimpleNamespace(kind=kind))
+            assert template.render(snakemake=job).strip() == f"{about.title}. {about.caption_of(kind)}"

@@ -20,15 +20,24 @@ SMALLEST = 6.0  # points, at the width of print
 # A label that names one of these has to give its unit.
 QUANTITIES = {
     "time": "s|h", "distance": "Å", "density": "(e|hartree)/bohr", "potential": "hartree/e", "loss": "nat",
-    "energy": "hartree|eV", "gradients": "logit",
-    "logit": "logit", "surface": "hartree/e|logit/Å³", "x′": "Å", "y′": "Å", "records": "MB",
+    "energy": "hartree|eV|kJ/mol", "gradients": "logit|kJ/mol",
+    "logit": "logit", "surface": r"hartree/e|logit/Å³|\(kJ/mol\)/Å³", "error": "kJ/mol|nat", "RMSE": "kJ/mol",
+    "x′": "Å", "y′": "Å", "records": "MB",
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=list(CATALOGUE))
-def figure(request: pytest.FixtureRequest, drawn: Drawn) -> Figure:
+# Nothing in these depends on the property.
+OF_MOLECULES = ("structure_and_cloud", "cloud_and_potential", "field_gallery", "data_flow", "pipeline", "campaign")
+FIGURES = [(name, kind) for name, about in CATALOGUE.items() for kind in about.kinds
+           if kind == "binary" or name not in OF_MOLECULES]  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=FIGURES, ids="-".join)
+def figure(request: pytest.FixtureRequest) -> Figure:
+    name, kind = request.param
+    drawn: Drawn = request.getfixturevalue("drawn" if kind == "binary" else "drawn_values")
     with style():
-        found = entry(request.param).load()(drawn.study, drawn.sources).figure
+        found = entry(name).load()(drawn.study, drawn.sources).figure
         FigureCanvasAgg(found).draw()
     return found
 

@@ -45,7 +45,7 @@ def said(noise: float, fold: int, share: float, generator: np.random.Generator) 
     label = (number // FOLDS % 2).astype(float)
     score = 2 * label - 1 + noise / share**0.5 * generator.normal(size=NUM)
     table = pd.DataFrame({"fold": fold, "key": [f"k{n:02d}" for n in number], "subset": subset, "label": label,
-                          "probability": 1 / (1 + np.exp(-score))})  # fmt: skip
+                          "prediction": 1 / (1 + np.exp(-score))})  # fmt: skip
     is_left_out = (table["subset"] == "train") & (number >= NUM * share)
     return table[~is_left_out]
 
@@ -87,7 +87,7 @@ def sources(study: Study, predictions: pd.DataFrame) -> Sources:
 def rows_of(predictions: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return label and probability of the test molecules of all folds, by model."""
     test = predictions[predictions["subset"] == "test"].sort_values("key")
-    return {str(name): (part["label"].to_numpy(), part["probability"].to_numpy())
+    return {str(name): (part["label"].to_numpy(), part["prediction"].to_numpy())
             for name, part in test.groupby("model")}  # fmt: skip
 
 
@@ -143,9 +143,9 @@ class Given(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 def platt_scaled(fold: pd.DataFrame) -> np.ndarray:
     """Return the probabilities of a fold's test molecules, scaled by its validation molecules."""
     seen, test = (fold[fold["subset"] == name] for name in ("validation", "test"))
-    score, label = logit(seen[["probability"]].to_numpy()), seen["label"].astype(int)
+    score, label = logit(seen[["prediction"]].to_numpy()), seen["label"].astype(int)
     scale = CalibratedClassifierCV(FrozenEstimator(Given().fit(score, label)), method="sigmoid").fit(score, label)
-    return np.asarray(scale.predict_proba(logit(test[["probability"]].to_numpy()))[:, 1])
+    return np.asarray(scale.predict_proba(logit(test[["prediction"]].to_numpy()))[:, 1])
 
 
 def test_calibration(study: Study, sources: Sources, predictions: pd.DataFrame) -> None:
@@ -156,7 +156,7 @@ def test_calibration(study: Study, sources: Sources, predictions: pd.DataFrame) 
         own = predictions[predictions["model"] == model]
         test = own[own["subset"] == "test"]
         scaled = np.concatenate([platt_scaled(fold) for _, fold in own.groupby("fold")])
-        given = {"as predicted": test["probability"].to_numpy(), "Platt-scaled": scaled}
+        given = {"as predicted": test["prediction"].to_numpy(), "Platt-scaled": scaled}
         (scores,) = (text.get_text().split("\n") for text in axes.texts if "Brier" in text.get_text())
         for line, form, score in zip(axes.lines[1:], given, scores):
             label, probability = test["label"].to_numpy(), given[form]
@@ -207,7 +207,7 @@ def of_folds(parts: pd.DataFrame, contender: str, share: float) -> tuple[float, 
     areas, ratios = [], []
     for _, fold in own.groupby(["seed", "fold"]):
         test = fold[fold["subset"] == "test"]
-        areas.append(sk.roc_auc_score(test["label"], test["probability"]))
+        areas.append(sk.roc_auc_score(test["label"], test["prediction"]))
         learned = ["train", "validation"] if contender == "atom_counts" else ["train"]  # a baseline fits them all
         ratios.append(len(test) / fold["subset"].isin(learned).sum())
     error = np.sqrt((1 / len(areas) + np.mean(ratios)) * np.var(areas, ddof=1))
@@ -217,7 +217,7 @@ def of_folds(parts: pd.DataFrame, contender: str, share: float) -> tuple[float, 
 def by_seed(rows: pd.DataFrame) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return label and probability of the molecules, in one order, of each seed."""
     ordered = rows.sort_values("key")
-    return [(one["label"].to_numpy(), one["probability"].to_numpy()) for _, one in ordered.groupby("seed")]
+    return [(one["label"].to_numpy(), one["prediction"].to_numpy()) for _, one in ordered.groupby("seed")]
 
 
 def test_tables_of_two_seeds(study: Study, parts: pd.DataFrame) -> None:
@@ -247,9 +247,9 @@ def test_tables_of_two_seeds(study: Study, parts: pd.DataFrame) -> None:
     assert pair.pooled_difference == pytest.approx(kernel.mean(), abs=ROUNDED)
     error = np.sqrt(sum(kernel.mean(axis=axis).var(ddof=1) / kernel.shape[1 - axis] for axis in (0, 1)))
     assert pair.pooled_error == pytest.approx(error, abs=ROUNDED)
-    assert pair.p_delong == pytest.approx(2 * norm.sf(abs(kernel.mean()) / error), rel=1e-5)
+    assert pair.p_pooled == pytest.approx(2 * norm.sf(abs(kernel.mean()) / error), rel=1e-5)
     folds = [
-        test[test["contender"] == name].groupby(["seed", "fold"])[["label", "probability"]]
+        test[test["contender"] == name].groupby(["seed", "fold"])[["label", "prediction"]]
         .apply(lambda part: sk.roc_auc_score(*part.to_numpy().T)).to_numpy() for name in names
     ]  # fmt: skip
     difference = folds[0] - folds[1]
@@ -290,5 +290,5 @@ def test_benchmark_figure(study: Study, parts: pd.DataFrame) -> None:
             line.get_ydata(), [of_folds(parts, name, share)[0] for share in SHARES], atol=ROUNDED
         )
         (curve,) = (line for line in reliability.lines if str(line.get_label()).startswith(readable(name)))
-        share, probability = calibration_curve(own["label"], own["probability"], n_bins=10)
+        share, probability = calibration_curve(own["label"], own["prediction"], n_bins=10)
         np.testing.assert_allclose(curve.get_xydata(), np.stack([probability, share], axis=1), atol=ROUNDED)

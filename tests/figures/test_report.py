@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from decar.figures.catalogue import CATALOGUE
+from decar.figures.catalogue import figure_names
 from decar.figures.performance import read_metrics
 from decar.figures.report import write_report
 from decar.figures.report_data import duration, performance_rows, stage_rows, summary_sentences
@@ -69,7 +69,7 @@ def test_page_holds_every_molecule_figure_and_failure(drawn: Drawn) -> None:
     found = [row["name"] for row in rows_of(text)]
     assert {name for _, name, _, _ in MOLECULES} <= set(found)
     assert len(found) == 17
-    for name in CATALOGUE:
+    for name in figure_names(drawn.study):
         assert text.count(f'id="figure-{name}"') == 1
     assert "element without basis" in words
     assert "remedy:   set quantum.basis to def2-svp" in words
@@ -85,7 +85,7 @@ def test_what_a_user_wrote_is_text_not_markup(drawn: Drawn, tmp_path: Path) -> N
     from dataclasses import replace
 
     sources = replace(drawn.sources, index=tmp_path / "index.parquet")
-    write_report(drawn.study, sources, drawn.figures, list(CATALOGUE), tmp_path / "report.html")
+    write_report(drawn.study, sources, drawn.figures, figure_names(drawn.study), tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<script>alert" not in text
     assert rows_of(text)[0]["name"] == "</script><script>alert('x')</script>"

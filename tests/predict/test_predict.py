@@ -84,7 +84,7 @@ def test_a_strangers_table_becomes_predictions(made: Made, tmp_path: Path, docum
 
 def test_a_training_molecule_is_predicted_as_it_was_in_training(made: Made, tmp_path: Path) -> None:
     """One network, no rotation: the whole path gives the probability that the training job stored."""
-    stored = pd.read_parquet(made.jobs[0] / "predictions.parquet").set_index("key")["probability"]
+    stored = pd.read_parquet(made.jobs[0] / "predictions.parquet").set_index("key")["prediction"]
     (tmp_path / "table.smi").write_text("".join(f"{row.raw} {row.id}\n" for row in made.index.itertuples()))
     done = decar("predict", made.jobs[0], "table.smi", "-o", "out.csv", "--store", made.study.store,
                  "--rotations", 1)  # fmt: skip

@@ -58,7 +58,7 @@ def test_it_is_the_training_on_voxels_and_reads_each_sample_once(
     assert len(rendered) > 3 * len(times)
     assert list(log) == list(other_log)
     assert np.asarray(log) == pytest.approx(np.asarray(other_log), rel=1e-4, abs=1e-6, nan_ok=True)
-    assert predictions["probability"].to_numpy() == pytest.approx(other["probability"].to_numpy(), abs=1e-5)
+    assert predictions["prediction"].to_numpy() == pytest.approx(other["prediction"].to_numpy(), abs=1e-5)
     weights, expected = network.state_dict(), voxels.state_dict()
     assert weights.keys() == expected.keys()
     for name, value in weights.items():

@@ -16,7 +16,7 @@ from decar.errors import ConfigError
 from decar.models.package import load_package
 from decar.models.task import Task, all_columns, all_values
 from decar.training.objectives import Objective, all_losses, make_objectives
-from decar.training.outcome import Outcome, auroc, per_molecule, task_metrics
+from decar.training.outcome import Outcome, per_molecule, score, task_metrics
 from decar.training.train import train
 from tests.training.many_tasks import KINDS, make_many_tasks
 
@@ -75,7 +75,7 @@ def test_all_kinds_are_learned_together(tmp_path: Path) -> None:
     trained = rows.loc[rows["subset"] == "train", "label:length"].dropna()
     assert (tasks[3].mean, tasks[3].scale) == pytest.approx((trained.mean(), trained.std(ddof=0)))
     # Predictions: the study's property as ever, the others beside it, each molecule that has the label once.
-    assert list(pd.read_parquet(tmp_path / "job" / "predictions.parquet"))[-1] == "probability"
+    assert list(pd.read_parquet(tmp_path / "job" / "predictions.parquet"))[-1] == "prediction"
     assert len(pd.read_parquet(tmp_path / "job" / "predictions.parquet")) == 12
     further = pd.read_parquet(tmp_path / "job" / "task_predictions.parquet")
     assert further.groupby("property").size().to_dict() == {"bitter": 12, "taste": 36, "length": 12}
@@ -135,7 +135,7 @@ def test_metrics_are_those_of_scikit_learn_of_means_over_conformers() -> None:
         table = per_molecule(found, tasks, number)
         assert table["key"].tolist() == [str(molecule) for molecule in np.flatnonzero(kept)]
         assert table[tasks[number].name].to_numpy() == pytest.approx(mean[kept], rel=1e-12)
-    assert auroc(found, tasks) == roc_auc_score(labels[:, 0], sweet)
+    assert score(found, tasks)["auroc"] == roc_auc_score(labels[:, 0], sweet)
     known = [~np.isnan(labels[:, 1]), np.isin(labels[:, 2], classes), ~np.isnan(labels[:, 3])]
     pairs = [(labels[one, number], mean[one]) for number, one, mean in zip((1, 2, 3), known, (bitter, taste, length))]
     expected = {
@@ -149,7 +149,7 @@ def test_metrics_are_those_of_scikit_learn_of_means_over_conformers() -> None:
     assert task_metrics(found, tasks) == pytest.approx(expected, rel=1e-6)
     # Of no molecule with a label nothing is known.
     for none in ([], [one._replace(labels=(NAN,) * 4) for one in found]):
-        assert math.isnan(auroc(none, tasks))
+        assert math.isnan(score(none, tasks)["auroc"])
         assert task_metrics(none, tasks) == pytest.approx(dict.fromkeys(expected, NAN), nan_ok=True)
 
 

@@ -26,7 +26,7 @@ from decar.training.callbacks import best_epoch, is_finished
 from decar.training.loaders import EpochLoader, finish_batch, reading_loader
 from decar.training.module import dropout_keep, learning_rate_at
 from decar.training.objectives import Objective
-from decar.training.outcome import Outcome, auroc, gather, per_molecule, weighted_loss
+from decar.training.outcome import Outcome, gather, per_molecule, score, weighted_loss
 from decar.training.train import dataset_hash, train
 from tests.dataset.rendered_study import FIELDS, make_rendered_dataset, make_rendered_study
 from tests.dataset.synthetic_study import make_dataset, make_study
@@ -94,11 +94,11 @@ def test_learns_a_shape_and_writes_everything(tmp_path: Path, data: tuple[Path, 
     assert log["learning_rate"].tolist() == pytest.approx([learning_rate_at(i, study.training) for i in range(25)])
     assert (log.filter(like="gradient_norm_") > 0).all(axis=None)
     predictions = pd.read_parquet(tmp_path / "job" / "predictions.parquet")
-    assert list(predictions) == ["model", "scheme", "fold", "key", "subset", "label", "probability"]
+    assert list(predictions) == ["model", "scheme", "fold", "key", "subset", "label", "prediction"]
     assert len(predictions) == 11  # one row a molecule, though each has two conformers
     # Dumbbells and balls, in any of six orientations: molecules never seen are told apart.
     test = predictions.query("subset == 'test'")
-    assert test.loc[test["label"] == 1, "probability"].min() > test.loc[test["label"] == 0, "probability"].max()
+    assert test.loc[test["label"] == 1, "prediction"].min() > test.loc[test["label"] == 0, "prediction"].max()
     network, config = load_package(tmp_path / "job" / "model")
     assert config["metrics"]["best_epoch"] == best_epoch(log.to_dict("records"))
     assert config["spacing_bohr"] == network.spacing_bohr == 0.6
@@ -334,8 +334,8 @@ def test_weighted_loss_and_molecule_mean() -> None:
     assert weighted_loss([Outcome("a", 0, 1.0, (1.0,), (-800.0,))], [Objective(tasks[0])]) == pytest.approx(800.0)
     table = per_molecule(rows, tasks).set_index("key")
     assert table.loc["a", "sweet"] == pytest.approx(0.5 * (1 / (1 + math.exp(-2)) + 0.5))
-    assert auroc(rows, tasks) == 1.0
-    assert math.isnan(auroc(rows[:2], tasks))
+    assert score(rows, tasks) == {"auroc": 1.0}
+    assert math.isnan(score(rows[:2], tasks)["auroc"])
     assert gather([*rows, *rows], 1) == rows
 
 

@@ -167,7 +167,7 @@ def test_training_goes_on_in_larger_boxes_and_with_other_fields(
     assert log["train_loss"].notna().all()
     predictions = pd.read_parquet(tmp_path / "job" / "predictions.parquet")
     assert len(predictions) == 16
-    assert predictions["probability"].between(0, 1, inclusive="neither").all()
+    assert predictions["prediction"].between(0, 1, inclusive="neither").all()
 
 
 def test_what_makes_no_sense_is_refused(made: Made) -> None:

@@ -22,6 +22,7 @@ from decar.benchmark.tables import contenders_table
 from decar.cli import app
 from decar.config import Study
 from decar.figures.catalogue import CATALOGUE
+from decar.predictions import read_predictions
 from tests.docs.commands import DOCUMENTS, ROOT, Line, commands
 from tests.workflow.conftest import Workspace, jobs_in, make_workspace
 
@@ -110,7 +111,7 @@ def test_benchmark_commands_run(documented: list[Line], reader: Workspace) -> No
     assert {path.name: path.read_bytes() for path in folder.glob("*.csv")} == third
     kept = reader.folder / "kept"
     run_script(keep.filled({"FOLDER/results/shared/benchmark/HASH": folder, "benchmarks/shared_benchmark": kept}))
-    table = contenders_table(Study.model_validate(yaml.safe_load(study)), pd.read_parquet(kept / "study.parquet"))
+    table = contenders_table(Study.model_validate(yaml.safe_load(study)), read_predictions(kept / "study.parquet"))
     found, written = (one.set_index("contender")["auroc"] for one in (table, pd.read_csv(folder / "benchmark.csv")))
     assert found.to_dict() == pytest.approx(written.to_dict(), abs=1e-6)
 
@@ -158,7 +159,7 @@ def test_the_paper_is_planned_from_a_table_of_the_published_form(
     counts = jobs_in(output)
     assert counts["train"] == 5 * 2 * 5 + 2  # networks, splits and folds; two more seeds of one of them
     assert counts["benchmark_part"] % (5 * 3) == 0  # folds and shares of each contender
-    assert counts["figure"] == len(CATALOGUE)
+    assert counts["figure"] == sum("binary" in entry.kinds for entry in CATALOGUE.values())
 
 
 @pytest.mark.parametrize("page", PYTHON, ids=named)

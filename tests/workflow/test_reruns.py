@@ -16,6 +16,7 @@ from decar.store import Store
 from .conftest import Workspace
 
 Copy = Callable[[], Workspace]
+BINARY = [name for name, about in CATALOGUE.items() if "binary" in about.kinds]  # figures
 MOLECULE_RULES = ("conformers", "optimise", "wavefunction", "fields")
 DOWNSTREAM = {
     "molecules": 1, "assemble": 1, "train": 5, "evaluate": 1, "interpret": 1, "attribute": 1, "collect": 1, "report": 1,
@@ -48,7 +49,7 @@ def test_growth_with_data_is_drawn_from_a_benchmark_that_is_asked_for_several_sh
     counts = workspace.planned()
     # Two contenders, two folds and two shares; every figure tells of its settings, so all are drawn anew.
     assert (counts["benchmark_part"], counts["benchmark"]) == (8, 1)
-    assert counts["figure"] == len(CATALOGUE)
+    assert counts["figure"] == len(BINARY)
     assert per_molecule(counts) == [0, 0, 0, 0]
 
 
@@ -143,7 +144,7 @@ def test_going_back_to_earlier_settings_redraws_the_figures(copied: Copy) -> Non
     assert workspace.planned(earlier) == {"figure": 1}
     workspace.run(earlier)
     assert figure.read_text() == first
-    assert num_figures == len(CATALOGUE) - 1  # growth with data is drawn for studies that ask for it
+    assert num_figures == len(BINARY) - 1  # growth with data is drawn for studies that ask for it
 
 
 def test_what_is_gone_or_of_other_settings_is_made_by_the_target_of_the_figures(copied: Copy) -> None:
@@ -157,7 +158,7 @@ def test_what_is_gone_or_of_other_settings_is_made_by_the_target_of_the_figures(
     assert workspace.planned("figures") == {"figure": 1, "tables": 1, "report": 1, "manifest": 1, "figures": 1}
     study = workspace.study()
     workspace.write_study({**study, "figures": {**study["figures"], "positive_colour": "#009E73"}})
-    assert workspace.planned("figures")["figure"] == len(CATALOGUE) - 1
+    assert workspace.planned("figures")["figure"] == len(BINARY) - 1
 
 
 def receipts_of_molecules(workspace: Workspace) -> list[str]:

@@ -6,8 +6,9 @@ from pathlib import Path
 from decar.benchmark.contenders import network_contenders, num_trainings, unavailable
 from decar.benchmark.parts import benchmark_folder, gpus_per_part, parts_of
 from decar.config_file import load_study
-from decar.figures.catalogue import GROWTH, TABLE_NAMES, figure_names
+from decar.figures.catalogue import GROWTH, figure_names, table_names
 from decar.planning.frozen import load_plan
+from decar.predictions import kind_of
 from decar.training.launch import launch_command, launch_resources
 
 
@@ -203,7 +204,7 @@ def figure_receipts():
 def table_files():
     return [
         f"{FOLDER}/tables/{name}.{kind}"
-        for name in TABLE_NAMES
+        for name in table_names(STUDY)
         for kind in ("csv", "tex", "md")
     ]
 

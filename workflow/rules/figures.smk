@@ -51,6 +51,7 @@ rule figure:
         runtime=runtime("tables"),
     params:
         plan=PLAN_FILE,
+        kind=kind_of(STUDY),
     shell:
         "decar figure {wildcards.figure} --plan {params.plan:q} > {log:q} 2>&1"
 

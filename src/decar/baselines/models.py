@@ -4,8 +4,9 @@ A baseline named `tuned_...` chooses its settings on the validation molecules (`
 LightGBM at its defaults, untuned: 100 trees of 31 leaves (`baselines/boosting.py`).
 
 A baseline has no early stopping, so it is fitted on the training and the validation molecules of a fold together: the
-networks use the validation molecules too, to choose their checkpoint. Its probability for a molecule of either subset
-is therefore a fit, and only that of the `test` subset a prediction.
+networks use the validation molecules too, to choose their checkpoint. What it says of a molecule of either subset
+is therefore a fit, and only that of the `test` subset a prediction: the probability of class 1, or the value of a
+regression.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,10 +19,9 @@ from decar.baselines.boosting import UNTUNED, boosting
 from decar.baselines.descriptors import ecfp4_and_descriptors, ecfp4_counts, element_counts, rdkit_descriptors
 from decar.baselines.tuned import tune_and_predict
 from decar.errors import ConfigError, DataFormatError
+from decar.predictions import COLUMNS
 from decar.record import Array
 from decar.stages import derive_seed
-
-COLUMNS = ("model", "scheme", "fold", "key", "subset", "label", "probability")
 
 Features = Callable[[Sequence[str]], tuple[sparse.csr_matrix, list[str]]]
 BASELINES: dict[str, Features] = {
@@ -42,11 +42,18 @@ TUNED = {
 
 
 def run_baseline(
-    name: str, molecules: pd.DataFrame, labels: pd.DataFrame, splits: pd.DataFrame, property_name: str, seed: int
+    name: str,
+    molecules: pd.DataFrame,
+    labels: pd.DataFrame,
+    splits: pd.DataFrame,
+    property_name: str,
+    seed: int,
+    kind: str = "binary",
 ) -> pd.DataFrame:
-    """Fit a baseline on every fold of every scheme and return its probabilities, a row a molecule and fold.
+    """Fit a baseline on every fold of every scheme and return its predictions, a row a molecule and fold.
 
-    `molecules` has the columns key and smiles; `labels` key, property and value (0 or 1); `splits` scheme, fold, key
+    `molecules` has the columns key and smiles; `labels` key, property and value (0 or 1 of a `binary`
+    property, a number of a `regression`); `splits` scheme, fold, key
     and subset. A molecule without a label is left out. Columns of the result: `COLUMNS`.
     Raises ConfigError for an unknown name and DataFormatError for a key without a structure.
     """
@@ -67,23 +74,25 @@ def run_baseline(
         subset = part["subset"].to_numpy(dtype=object)
         fold_seed = derive_seed(seed, "baseline", name, scheme, fold)
         if name in TUNED:
-            probability = tune_and_predict(TUNED[name], features[position], label, subset, fold_seed)
+            prediction = tune_and_predict(TUNED[name], features[position], label, subset, fold_seed, kind)
         else:
-            probability = fit_and_predict(features[position], label, subset != "test", fold_seed)
-        parts.append(part[["scheme", "fold", "key", "subset"]].assign(label=label, probability=probability, model=name))
+            prediction = fit_and_predict(features[position], label, subset != "test", fold_seed, kind)
+        parts.append(part[["scheme", "fold", "key", "subset"]].assign(label=label, prediction=prediction, model=name))
     if not parts:
         return pd.DataFrame(columns=list(COLUMNS))
     return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
 
 
-def fit_and_predict(features: sparse.csr_matrix, label: Array, is_fitted: Array, seed: int) -> Array:
-    """Return the probability of class 1 of every row [n], from LightGBM fitted on the rows of `is_fitted`.
+def fit_and_predict(
+    features: sparse.csr_matrix, label: Array, is_fitted: Array, seed: int, kind: str = "binary"
+) -> Array:  # fmt: skip
+    """Return the prediction of every row [n], from LightGBM fitted on the rows of `is_fitted`.
 
-    Where those are all of one class there is nothing to learn, and its share (0 or 1) is the probability.
+    Where those all have one label there is nothing to learn, and it is the prediction.
     """
     known = label[is_fitted]
     if len(known) == 0:
         return np.full(len(label), np.nan)
     if len(np.unique(known)) == 1:
         return np.full(len(label), known[0])
-    return boosting(features[is_fitted], known, features, UNTUNED, seed)
+    return boosting(features[is_fitted], known, features, UNTUNED, seed, kind)

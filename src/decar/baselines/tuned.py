@@ -1,7 +1,8 @@
 """Baselines that are tuned: LS-SVM, random forest and LightGBM, each from a grid of nine settings.
 
-The setting of best AUROC on the validation molecules wins (the first of equals); it is then fitted on the training and
-validation molecules together. Test molecules are never looked at. Nine is the budget of every one of them.
+The setting of best AUROC on the validation molecules wins (of lowest RMSE for a regression; the first of equals); it
+is then fitted on the training and validation molecules together. Test molecules are never looked at. Nine is the budget
+of every one of them.
 
 LS-SVM (Suykens & Vandewalle, doi 10.1023/A:1018628609742) with labels y = +-1 solves one linear system,
 
@@ -9,7 +10,7 @@ LS-SVM (Suykens & Vandewalle, doi 10.1023/A:1018628609742) with labels y = +-1 s
     [ 1   K + I/gamma ] [ alpha ] = [ y ],    f(x) = sum_i alpha_i K(x, x_i) + b,
 
 with K(x, x') = exp(-|x - x'|^2 / (width num_features)) on standardised features. Least squares on +-1 estimate 2p - 1,
-so the probability is (1 + f) / 2, cut to [0, 1].
+so the probability is (1 + f) / 2, cut to [0, 1]. Of a regression y are the labels, and f(x) is the value.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,17 +19,17 @@ from itertools import product
 import numpy as np
 from scipy import sparse
 from scipy.spatial.distance import cdist
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import roc_auc_score
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from decar.baselines.boosting import boosting
+from decar.predictions import SCORES
 from decar.record import Array
 
 NUM_TREES = 100
 MAX_DEVIATION = 5.0  # standard deviations: RDKit has descriptors with a few enormous values
 
 Settings = Mapping[str, float]
-Fit = Callable[[sparse.csr_matrix, Array, sparse.csr_matrix, Settings, int], Array]
+Fit = Callable[[sparse.csr_matrix, Array, sparse.csr_matrix, Settings, int, str], Array]
 
 
 def grid(**values: tuple[float, ...]) -> tuple[Settings, ...]:
@@ -36,8 +37,11 @@ def grid(**values: tuple[float, ...]) -> tuple[Settings, ...]:
     return tuple(dict(zip(values, chosen)) for chosen in product(*values.values()))
 
 
-def lssvm(features: sparse.csr_matrix, label: Array, asked: sparse.csr_matrix, settings: Settings, _: int) -> Array:
-    """Return probabilities [m] of the rows `asked` [m, f] of an LS-SVM of features [n, f] and label [n] (0, 1)."""
+def lssvm(
+    features: sparse.csr_matrix, label: Array, asked: sparse.csr_matrix, settings: Settings, _: int,
+    kind: str = "binary",
+) -> Array:  # fmt: skip
+    """Return predictions [m] of the rows `asked` [m, f] of an LS-SVM of features [n, f] and label [n]."""
     known, new = _standardised(features.toarray(), asked.toarray())
     scale = settings["width"] * max(1, known.shape[1])
     kernel = np.exp(-cdist(known, known, "sqeuclidean") / scale)
@@ -45,19 +49,25 @@ def lssvm(features: sparse.csr_matrix, label: Array, asked: sparse.csr_matrix, s
     system = np.ones((size + 1, size + 1))
     system[0, 0] = 0.0
     system[1:, 1:] = kernel + np.eye(size) / settings["gamma"]
-    solution = np.linalg.solve(system, np.r_[0.0, 2.0 * label - 1.0])
+    solution = np.linalg.solve(system, np.r_[0.0, label if kind == "regression" else 2.0 * label - 1.0])
     value = np.exp(-cdist(new, known, "sqeuclidean") / scale) @ solution[1:] + solution[0]
-    return np.asarray(np.clip((1.0 + value) / 2.0, 0.0, 1.0))
+    return np.asarray(value if kind == "regression" else np.clip((1.0 + value) / 2.0, 0.0, 1.0))
 
 
-def forest(features: sparse.csr_matrix, label: Array, asked: sparse.csr_matrix, settings: Settings, seed: int) -> Array:
-    """Return probabilities [m] of a random forest (doi 10.1023/A:1010933404324); a missing value counts as 0."""
-    model = RandomForestClassifier(
-        NUM_TREES, max_features=settings["max_features"], min_samples_leaf=int(settings["min_samples_leaf"]),
-        class_weight="balanced", random_state=seed % 2**32, n_jobs=1,
-    )  # fmt: skip
-    model.fit(_without_nan(features), label)
-    return np.asarray(model.predict_proba(_without_nan(asked))[:, 1], dtype=np.float64)
+def forest(
+    features: sparse.csr_matrix, label: Array, asked: sparse.csr_matrix, settings: Settings, seed: int,
+    kind: str = "binary",
+) -> Array:  # fmt: skip
+    """Return predictions [m] of a random forest (doi 10.1023/A:1010933404324); a missing value counts as 0."""
+    common = {
+        "n_estimators": NUM_TREES, "max_features": settings["max_features"],
+        "min_samples_leaf": int(settings["min_samples_leaf"]), "random_state": seed % 2**32, "n_jobs": 1,
+    }  # fmt: skip
+    known, new = _without_nan(features), _without_nan(asked)
+    if kind == "regression":
+        return np.asarray(RandomForestRegressor(**common).fit(known, label).predict(new), dtype=np.float64)
+    model = RandomForestClassifier(class_weight="balanced", **common).fit(known, label)
+    return np.asarray(model.predict_proba(new)[:, 1], dtype=np.float64)
 
 
 FITS: dict[str, tuple[Fit, tuple[Settings, ...]]] = {
@@ -67,10 +77,12 @@ FITS: dict[str, tuple[Fit, tuple[Settings, ...]]] = {
 }
 
 
-def tune_and_predict(fit: str, features: sparse.csr_matrix, label: Array, subset: Array, seed: int) -> Array:
-    """Return the probability of class 1 of every row [n]; subset [n] is train, validation or test.
+def tune_and_predict(
+    fit: str, features: sparse.csr_matrix, label: Array, subset: Array, seed: int, kind: str = "binary"
+) -> Array:  # fmt: skip
+    """Return the prediction of every row [n]; subset [n] is train, validation or test.
 
-    Without both classes to train on the share of class 1 is the probability; without both to validate on, the first
+    Without two labels that differ to train on their mean is the prediction; without two to validate on, the first
     setting is taken.
     """
     function, settings = FITS[fit]
@@ -79,15 +91,12 @@ def tune_and_predict(fit: str, features: sparse.csr_matrix, label: Array, subset
         return np.full(len(label), label[is_fitted].mean() if is_fitted.any() else np.nan)
     best = settings[0]
     is_asked = subset == "validation"
-    if len(np.unique(label[is_train])) == 2 and len(np.unique(label[is_asked])) == 2:
-        best = max(settings, key=lambda one: _auroc(
-            label[is_asked], function(features[is_train], label[is_train], features[is_asked], one, seed)
+    if len(np.unique(label[is_train])) > 1 and len(np.unique(label[is_asked])) > 1:
+        score = SCORES[kind]
+        best = max(settings, key=lambda one: score.sign * score(
+            label[is_asked], function(features[is_train], label[is_train], features[is_asked], one, seed, kind)
         ))  # fmt: skip
-    return function(features[is_fitted], label[is_fitted], features, best, seed)
-
-
-def _auroc(label: Array, probability: Array) -> float:
-    return float(roc_auc_score(label, probability))
+    return function(features[is_fitted], label[is_fitted], features, best, seed, kind)
 
 
 def _without_nan(features: sparse.csr_matrix) -> sparse.csr_matrix:

@@ -7,46 +7,51 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from decar.benchmark.parts import PLACE, Part
 from decar.config import ModelSettings
 from decar.errors import FoldError
+from decar.predictions import Score
 from decar.receipt import write_csv
 
 SETTINGS_FILE = "settings.csv"
-COLUMNS = ("settings", "validation_auroc", "is_chosen")
 
 
 def best_of(
-    found: Sequence[pd.DataFrame | FoldError], settings: Sequence[Mapping[str, Any]], folder: Path
+    found: Sequence[pd.DataFrame | FoldError], settings: Sequence[Mapping[str, Any]], score: Score, folder: Path
 ) -> pd.DataFrame:  # fmt: skip
-    """Return the predictions of highest AUROC on the validation molecules, and write settings.csv (`COLUMNS`).
+    """Return the predictions of the best score on the validation molecules, and write settings.csv.
 
-    The first of equals wins, and the first of all where validation lacks a class. Test molecules are not looked at.
-    What could not be trained has no AUROC; raises its error where that is so of all.
+    Columns: `columns_of(score)`. The first of equals wins, and the first of all where validation lacks a class. Test
+    molecules are not looked at. What could not be trained has no score; raises its error where that is so of all.
     """
-    values = [_validation_auroc(one) for one in found]
+    values = [_validation_score(one, score) for one in found]
     trained = [number for number, one in enumerate(found) if not isinstance(one, FoldError)]
-    chosen = int(np.nanargmax(values)) if np.isfinite(values).any() else next(iter(trained), 0)
+    is_known = np.isfinite(values).any()
+    chosen = int(np.nanargmax(np.multiply(score.sign, values))) if is_known else next(iter(trained), 0)
     best = found[chosen]
     if isinstance(best, FoldError):
         raise best
     rows = [
-        {"settings": json.dumps(dict(one)), "validation_auroc": value, "is_chosen": number == chosen}
+        (json.dumps(dict(one)), value, number == chosen)
         for number, (one, value) in enumerate(zip(settings, values, strict=True))
     ]
-    write_csv(folder / SETTINGS_FILE, pd.DataFrame(rows, columns=list(COLUMNS)))
+    write_csv(folder / SETTINGS_FILE, pd.DataFrame(rows, columns=columns_of(score)))
     return best
 
 
-def settings_table(parts: Sequence[Part]) -> pd.DataFrame:
+def columns_of(score: Score) -> list[str]:
+    """Return the columns of settings.csv."""
+    return ["settings", f"validation_{score.name}", "is_chosen"]
+
+
+def settings_table(parts: Sequence[Part], score: Score) -> pd.DataFrame:
     """Return the settings.csv of all parts that have one, with contender, split, seed, share and fold."""
     found = [
         pd.read_csv(part.folder / SETTINGS_FILE).assign(**part.place)
         for part in parts if (part.folder / SETTINGS_FILE).exists()
     ]  # fmt: skip
-    columns = [*PLACE, *COLUMNS]
+    columns = [*PLACE, *columns_of(score)]
     return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
 
 
@@ -57,10 +62,8 @@ def differing(networks: Sequence[ModelSettings]) -> list[dict[str, Any]]:
     return [{name: one[name] for name in names} for one in dumped]
 
 
-def _validation_auroc(predictions: pd.DataFrame | FoldError) -> float:
+def _validation_score(predictions: pd.DataFrame | FoldError, score: Score) -> float:
     if isinstance(predictions, FoldError):
         return float("nan")
     rows = predictions.loc[predictions["subset"] == "validation"]
-    if rows["label"].nunique() < 2 or not np.isfinite(rows["probability"]).all():
-        return float("nan")
-    return float(roc_auc_score(rows["label"], rows["probability"]))
+    return score(rows["label"].to_numpy(), rows["prediction"].to_numpy())

@@ -20,11 +20,12 @@ from decar.benchmark.split_dataset import split_dataset
 from decar.config import PERMUTED, ModelSettings, Study
 from decar.dataset.samples import label_column, with_permuted_labels
 from decar.errors import ConfigError, FoldError
+from decar.predictions import kind_of, read_predictions, score_of
 from decar.receipt import read_table, write_table
 from decar.stages import derive_seed, digest
 from decar.training.train import train
 
-COLUMNS = ("contender", "split", "seed", "share", "fold", "key", "subset", "label", "probability")
+COLUMNS = ("contender", "split", "seed", "share", "fold", "key", "subset", "label", "prediction")
 
 
 def compute_part(
@@ -32,7 +33,7 @@ def compute_part(
 ) -> None:
     """Write predictions.parquet of a part (columns `COLUMNS`), unless it is there.
 
-    Where nothing can be learned from the fold the file is there all the same, without probabilities, and reason.txt
+    Where nothing can be learned from the fold the file is there all the same, without predictions, and reason.txt
     says why. Raises BackendUnavailableError for a contender that is not installed here.
     """
     output = part.folder / "predictions.parquet"
@@ -49,7 +50,7 @@ def compute_part(
     except FoldError as error:
         write_text(part.folder / REASON, f"{error}\n")
         splits = read_table(folder / "splits.parquet")
-        found = splits.loc[splits["fold"] == part.fold].assign(label=np.nan, probability=np.nan)
+        found = splits.loc[splits["fold"] == part.fold].assign(label=np.nan, prediction=np.nan)
     found = found.assign(contender=part.contender, split=part.split, seed=part.seed, share=part.share)
     write_table(output, found[list(COLUMNS)])
 
@@ -101,14 +102,14 @@ def _network(
             train(own, folder, shards_folder, part.contender, scheme, part.fold, job, report)
             # A trainer is a cycle of references; left to Python's own time, hundreds of them filled gigabytes.
             gc.collect()
-        return read_table(job / "predictions.parquet")
+        return read_predictions(job / "predictions.parquet")
 
     if network.outcome == "best":
         found = [_or_error(partial(trained, *one)) for one in enumerate(network.trainings)]
-        return best_of(found, differing(network.trainings), part.folder)
+        return best_of(found, differing(network.trainings), score_of(study), part.folder)
     members = [trained(*one).set_index("key") for one in enumerate(network.trainings)]
-    probability = pd.concat([one["probability"] for one in members], axis=1).mean(axis=1)
-    return members[0].assign(probability=probability).reset_index()
+    prediction = pd.concat([one["prediction"] for one in members], axis=1).mean(axis=1)
+    return members[0].assign(prediction=prediction).reset_index()
 
 
 def _or_error(make: Callable[[], pd.DataFrame]) -> pd.DataFrame | FoldError:
@@ -133,13 +134,13 @@ def _baseline(study: Study, part: Part, folder: Path) -> pd.DataFrame:
     if name in CHEMPROP:
         run = partial(
             run_chemprop, study.benchmark.chemprop_command, molecules, fitted, splits,
-            derive_seed(study.seed, "baseline", "chemprop", part.split, part.fold),
+            derive_seed(study.seed, "baseline", "chemprop", part.split, part.fold), kind=kind_of(study),
         )  # fmt: skip
         if name == "chemprop":
             found = run(part.folder / "chemprop")
         else:
             runs = [run(part.folder / f"chemprop-{digest(one)[:8]}", one) for one in CHEMPROP_SETTINGS]
-            found = best_of(runs, CHEMPROP_SETTINGS, part.folder)
+            found = best_of(runs, CHEMPROP_SETTINGS, score_of(study), part.folder)
     else:
-        found = run_baseline(name, molecules, fitted, splits, learned, study.seed)
+        found = run_baseline(name, molecules, fitted, splits, learned, study.seed, kind_of(study))
     return found.assign(label=found["key"].map(known.set_index("key")["value"]))

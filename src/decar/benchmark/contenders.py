@@ -19,7 +19,7 @@ CHEMPROP = ("chemprop", "tuned_chemprop")  # baselines that need its program
 class NetworkContender:
     """A network in the benchmark: the settings of its trainings on a fold, and what they become.
 
-    `mean`: the mean of their probabilities, each from weights of its own; `best`: the one of highest AUROC on the
+    `mean`: the mean of their predictions, each from weights of its own; `best`: the one of the best score on the
     validation molecules, all from the same weights.
     """
 

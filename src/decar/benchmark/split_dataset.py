@@ -19,6 +19,7 @@ from decar.dataset.clusters import butina_clusters
 from decar.dataset.splits import make_splits
 from decar.dataset.statistics import all_statistics, voxel_moments
 from decar.errors import ConfigError
+from decar.predictions import kind_of
 from decar.receipt import read_table, write_table
 from decar.stages import derive_seed, digest
 
@@ -68,7 +69,8 @@ def benchmark_splits(
     # Only what has a label: folds are then as even as they can be.
     keys = set(manifest["key"]) & set(learned.index)
     molecules = molecules.loc[molecules["key"].isin(keys)].drop_duplicates("key").sort_values("key", ignore_index=True)
-    classes: dict[str, Hashable] = {str(key): float(value) for key, value in learned.items()}
+    is_binary = kind_of(study) == "binary"
+    classes: dict[str, Hashable] = {str(key): float(value) if is_binary else 0.0 for key, value in learned.items()}
     splits = make_splits(_related(molecules, labels, split), split, seed, classes)
     splits = splits.astype({"scheme": "str", "key": "str", "subset": "str"})
     return splits if share == 1 else _share(splits, classes, seed, share)

@@ -9,6 +9,7 @@ not_run.csv, with the reason where there is one.
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -20,12 +21,14 @@ from decar.benchmark.permuted import permuted_line, permuted_table
 from decar.benchmark.tables import calibration_table, contenders_table, folds_table, pairs_table
 from decar.config import Study
 from decar.errors import DataFormatError
-from decar.receipt import read_table, write_csv, write_table
+from decar.predictions import kind_of, read_predictions, score_of, unit_of
+from decar.receipt import write_csv, write_table
 
-COLUMNS = (
-    "contender", "role", "folds", "AUROC, mean of folds (interval)", "AUROC, pooled (interval)", "accuracy", "MCC",
-    "Brier", "ECE",
-)  # fmt: skip
+# Beside the score: column of benchmark.csv, and its head in benchmark.md.
+FURTHER = {
+    "binary": {"accuracy": "accuracy", "mcc": "MCC", "brier": "Brier", "calibration_error": "ECE"},
+    "regression": {"mae": "MAE", "r2": "R2", "spearman": "Spearman"},
+}
 
 
 def write_tables(study: Study, dataset_folder: Path, output: Path) -> pd.DataFrame:
@@ -44,7 +47,7 @@ def write_tables(study: Study, dataset_folder: Path, output: Path) -> pd.DataFra
     write_csv(output / "not_run.csv", missing)
     if not done:
         raise DataFormatError("no part of the benchmark is there yet", where=study.folder / "benchmark" / "parts")
-    predictions = pd.concat([read_table(part.folder / "predictions.parquet") for part in done], ignore_index=True)
+    predictions = pd.concat([read_predictions(part.folder / "predictions.parquet") for part in done], ignore_index=True)
     write_table(output / "predictions.parquet", predictions)
     contenders = contenders_table(study, predictions)
     if contenders.empty:
@@ -55,10 +58,10 @@ def write_tables(study: Study, dataset_folder: Path, output: Path) -> pd.DataFra
     write_csv(output / "pairs.csv", pairs_table(study, predictions))
     write_csv(output / "folds.csv", folds)
     write_csv(output / "trainings.csv", trainings_table(study, done))
-    write_csv(output / "settings.csv", settings_table(done))
+    write_csv(output / "settings.csv", settings_table(done, score_of(study)))
     write_csv(output / "calibration.csv", calibration_table(study, predictions))
     write_csv(output / "benchmark.csv", contenders)
-    write_text(output / "benchmark.md", markdown(contenders, missing, permuted_table(study, folds)))
+    write_text(output / "benchmark.md", markdown(study, contenders, missing, permuted_table(study, folds)))
     return contenders
 
 
@@ -79,22 +82,28 @@ def trainings_table(study: Study, parts: Sequence[Part]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*PLACE, "training", "num_epochs", "best_epoch", "stopped_early"])
 
 
-def markdown(contenders: pd.DataFrame, missing: pd.DataFrame, permuted: pd.DataFrame) -> str:
+def markdown(study: Study, contenders: pd.DataFrame, missing: pd.DataFrame, permuted: pd.DataFrame) -> str:
     """Return the table of the contenders, the best of each split first, what is not in it, and the permutation runs."""
+    score, further, unit = score_of(study), FURTHER[kind_of(study)], unit_of(study)
+    digits = ".3f" if kind_of(study) == "binary" else ".3g"  # an AUROC is of order 1, an RMSE of any
+    name = score.text + (f" [{unit}]" if unit else "")
+    columns = ["contender", "role", "folds", f"{name}, mean of folds (interval)", f"{name}, pooled (interval)"]
     lines = []
     for (split, share), rows in contenders.groupby(["split", "share"], sort=True):
-        first = rows.iloc[0]
         lines += [
             f"### {split}" + ("" if share == 1 else f", {share:.0%} of the training molecules"), "",
-            f"{first['molecules']} molecules, {first['positives']} of them positive.", "",
-            f"| {' | '.join(COLUMNS)} |", "|---|---|---:|---|---|---:|---:|---:|---:|",
+            _molecules(rows.iloc[0], unit), "",
+            f"| {' | '.join([*columns, *further.values()])} |", "|---|---|---:|---|---|" + "---:|" * len(further),
         ]  # fmt: skip
-        for row in rows.sort_values("auroc", ascending=False).to_dict("records"):
-            lines.append(
-                f"| {row['contender']} | {row['role']} | {row['folds']} | {row['auroc']:.3f} ({row['low']:.3f} to "
-                f"{row['high']:.3f}) | {row['auroc_pooled']:.3f} ({row['pooled_low']:.3f} to {row['pooled_high']:.3f}) "
-                f"| {row['accuracy']:.3f} | {row['mcc']:.3f} | {row['brier']:.3f} | {row['calibration_error']:.3f} |"
-            )
+        for row in rows.sort_values(score.name, ascending=score.sign < 0).to_dict("records"):
+            figures = [
+                f"{row[of]:{digits}} ({row[low]:{digits}} to {row[high]:{digits}})"
+                for of, low, high in (
+                    (score.name, "low", "high"), (f"{score.name}_pooled", "pooled_low", "pooled_high")
+                )
+            ]  # fmt: skip
+            figures += [f"{row[column]:{digits}}" for column in further]
+            lines.append(f"| {' | '.join([row['contender'], row['role'], str(row['folds']), *figures])} |")
         lines.append("")
     lines += [f"- {permuted_line(row)}" for row in permuted.itertuples()]
     counts = missing.groupby(["contender", "split", "share", "reason"]).size().reset_index(name="count")
@@ -102,3 +111,11 @@ def markdown(contenders: pd.DataFrame, missing: pd.DataFrame, permuted: pd.DataF
         where = f"{row['contender']} on {row['split']}, share {row['share']:g}"
         lines.append(f"- not run: {row['count']} folds of {where}: {row['reason']}")
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _molecules(row: "pd.Series[Any]", unit: str) -> str:
+    """Return how many molecules there are, and how their labels are spread."""
+    if "positives" in row:
+        return f"{row['molecules']} molecules, {row['positives']} of them positive."
+    spread = f"{row['label_sd']:.3g} {unit}".strip()
+    return f"{row['molecules']} molecules; the standard deviation of their labels is {spread}."

@@ -209,7 +209,7 @@ class ModelSettings(Section):
 class TrainingSettings(Section):
     """How the networks are trained: one job a model and fold, DDP over its processes."""
 
-    property: Name = Field(description="The label that is learned.")
+    property: Name = Field(description="The label that is learned, `binary` or a `regression`.")
     models: dict[Name, ModelSettings] = Field(min_length=1, description="Model name: its network.")
     max_epochs: Count = Field(100, description="Epochs at most.")
     patience: Count = Field(15, description="Epochs without a better validation loss before training stops.")

@@ -65,8 +65,12 @@ class FiguresSettings(Section):
         "#D55E00", description="Colour of the positive class (colour-blind safe by default)."
     )
     negative_colour: Colour = Field("#0072B2", description="Colour of the negative class.")
-    positive_name: str = Field("positive", description="Name of the positive class in figures.")
-    negative_name: str = Field("negative", description="Name of the negative class in figures.")
+    positive_name: str = Field(
+        "positive", description="Name of the positive class in figures; of a regression `above the median`."
+    )
+    negative_name: str = Field(
+        "negative", description="Name of the negative class in figures; of a regression `up to the median`."
+    )
 
 
 class WorkflowSettings(Section):

@@ -112,6 +112,29 @@ class Study(Section):
             raise ValueError(f"{where}.augmentation: stored voxels cannot turn by any angle; set input: rendered")
 
     @model_validator(mode="after")
+    def _name_the_halves(self) -> Self:
+        """Where figures compare two classes of a regression, these are the molecules above its median and the rest."""
+        names = {"positive_name": "above the median", "negative_name": "up to the median"}
+        unsaid = {name: text for name, text in names.items() if name not in self.figures.model_fields_set}
+        label = self.molecules.labels.get(self.training.property)
+        if label is not None and label.kind == "regression" and unsaid:
+            object.__setattr__(self, "figures", self.figures.model_copy(update=unsaid))
+        return self
+
+    def _check_regression(self) -> None:
+        """Raise ValueError where a network is chosen by AUROC, which values have none of."""
+        chosen = [f"training.models.{name}" for name, model in self.training.models.items() if model.stop_by == "auroc"]
+        chosen += [
+            f"benchmark.tuned.{name}" for name, values in self.benchmark.tuned.items()
+            if "auroc" in values.get("stop_by", ())
+        ]  # fmt: skip
+        if chosen:
+            raise ValueError(
+                f"{chosen[0]}.stop_by is 'auroc', but training.property {self.training.property!r} is a regression: "
+                "leave it out, and the lowest validation loss is kept"
+            )
+
+    @model_validator(mode="after")
     def _names_agree(self) -> Self:
         if self.training.property not in self.molecules.labels:
             raise ValueError(
@@ -119,10 +142,13 @@ class Study(Section):
                 f"but molecules.labels has {sorted(self.molecules.labels)}"
             )
         kind = self.molecules.labels[self.training.property].kind
-        if kind != "binary":
+        if kind not in {"binary", "regression"}:
             raise ValueError(
-                f"training.property {self.training.property!r} is {kind}; only binary ones are learned yet"
+                f"training.property {self.training.property!r} is {kind}, but the property of a study is binary or a "
+                "regression; a multiclass one is learned beside it, under training.models.NAME.tasks"
             )
+        if kind == "regression":
+            self._check_regression()
         for name, model in self.training.models.items():
             missing = sorted(set(model.fields) - set(self.fields.names))
             learnable = {key for key, label in self.molecules.labels.items() if label.kind != "category"}

@@ -138,13 +138,14 @@ def _sound(receipts: Sequence[Path]) -> Iterator[pa.Table]:
 
 
 def _labels(study: Study, molecules: Path) -> Iterator[pa.Table]:
-    """Yield the classes of molecules for balanced folds; a regression property has none."""
+    """Yield the classes of molecules for balanced folds; all that have a value of a regression are of one."""
     name = study.training.property
-    if study.molecules.labels[name].kind == "regression":
-        return
     for rows in read_parts(molecules / "labels.parquet", ["key", "property", "value"]):
         is_known = pc.and_(pc.equal(rows["property"], name), pc.is_finite(rows["value"]))
-        yield rows.filter(is_known).select(["key", "value"])
+        known = rows.filter(is_known).select(["key", "value"])
+        if study.molecules.labels[name].kind == "regression":
+            known = known.set_column(1, "value", pa.repeat(0.0, len(known)))
+        yield known
 
 
 def _keys(molecules: Path, is_usable: NDArray[np.bool_]) -> Iterator[pa.Table]:

@@ -7,31 +7,32 @@ resamples to every model, so that the intervals of two models on the same molecu
 
 import numpy as np
 
-from decar.evaluate.metrics import METRICS, metrics
+from decar.evaluate.measures import MEASURES, Measures
 from decar.record import Array
 
 BLOCK_BYTES = 2**26
 
 
 def bootstrap_intervals(
-    label: Array, probability: Array, num_bootstrap: int, confidence: float, seed: int
-) -> dict[str, tuple[float, float]]:
-    """Return the percentile interval (low, high) of each metric; label and probability [n].
+    label: Array, prediction: Array, num_bootstrap: int, confidence: float, seed: int,
+    measures: Measures = MEASURES["binary"],
+) -> dict[str, tuple[float, float]]:  # fmt: skip
+    """Return the percentile interval (low, high) of each metric; label and prediction [n].
 
-    A resample in which a metric is undefined (a class is absent) is left out of that metric's interval; where the
+    A resample in which a metric is undefined (a class is absent, say) is left out of that metric's interval; where the
     metric of the sample itself is undefined, the interval is (NaN, NaN).
     """
     num_molecules = len(label)
     generator = np.random.default_rng(seed)
     block = max(1, BLOCK_BYTES // (8 * max(1, num_molecules)))
     share = np.full(num_molecules, 1.0 / max(1, num_molecules))
-    parts: dict[str, list[Array]] = {name: [] for name in METRICS}
+    parts: dict[str, list[Array]] = {name: [] for name in measures.names}
     for start in range(0, num_bootstrap if num_molecules else 0, block):
         weight = generator.multinomial(num_molecules, share, size=min(block, num_bootstrap - start))
-        for name, values in metrics(label, probability, weight.astype(np.float64)).items():
+        for name, values in measures.of(label, prediction, weight.astype(np.float64)).items():
             parts[name].append(values)
-    value = metrics(label, probability)
-    return {name: _percentiles(parts[name], confidence, bool(np.isfinite(value[name]))) for name in METRICS}
+    value = measures.of(label, prediction, None)
+    return {name: _percentiles(parts[name], confidence, bool(np.isfinite(value[name]))) for name in measures.names}
 
 
 def _percentiles(parts: list[Array], confidence: float, is_defined: bool) -> tuple[float, float]:

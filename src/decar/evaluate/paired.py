@@ -6,6 +6,9 @@ are its means over the other class; the covariance of the AUROCs of several mode
 
     S = cov(V10) / num_positive + cov(V01) / num_negative
 
+RMSE: with e the errors of a model on n molecules, a molecule moves its RMSE by (e^2 - mean e^2) / (2 RMSE n) (delta
+method), so the standard error of a sum of RMSEs of several models is that of the mean of these, molecule by molecule.
+
 Corrected resampled t (Nadeau & Bengio, doi 10.1023/A:1024068626366): differences d of J folds share training molecules,
 so their variance counts 1/J + num_test / num_train times instead of 1/J, with J - 1 degrees of freedom.
 """
@@ -68,6 +71,20 @@ def delong_contrast(label: Array, probabilities: Array, weight: Array) -> Differ
     """
     auroc, covariance = delong_covariance(label, probabilities)
     return _normal(float(weight @ auroc), float(np.sqrt(np.maximum(weight @ covariance @ weight, 0.0))))
+
+
+def rmse_contrast(label: Array, values: Array, weight: Array) -> Difference:
+    """Return sum_k weight_k RMSE_k on the same molecules, tested against 0; values [model, n], weight [model].
+
+    The standard error is NaN with fewer than two molecules.
+    """
+    squared = np.square(np.asarray(values, dtype=np.float64) - np.asarray(label, dtype=np.float64))
+    rmse = np.sqrt(squared.mean(axis=1))
+    # A model without errors does not move: its RMSE is 0 with every molecule.
+    moved = (squared - squared.mean(axis=1, keepdims=True)) / np.where(rmse > 0, 2 * rmse, np.inf)[:, None]
+    count = squared.shape[1]
+    error = float(np.sqrt((weight @ moved).var(ddof=1) / count)) if count > 1 else float("nan")
+    return _normal(float(weight @ rmse), error)
 
 
 def corrected_interval(values: Array, test_over_train: float, confidence: float) -> tuple[float, float]:

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_curve
 
-from decar.baselines.models import COLUMNS, run_baseline
+from decar.baselines.models import run_baseline
 from decar.config import Study
 from decar.errors import DataFormatError
 from decar.evaluate.intervals import bootstrap_intervals
-from decar.evaluate.metrics import METRICS, confusion, metrics, undefined_note
+from decar.evaluate.measures import measures_of
+from decar.evaluate.metrics import confusion, undefined_note
+from decar.predictions import COLUMNS, kind_of, read_predictions
 from decar.receipt import read_table, write_table
 from decar.stages import derive_seed
 
@@ -27,24 +29,25 @@ def evaluate(
     output: Path,
     report: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Write predictions, metrics, roc and confusion (Parquet) to the folder `output`.
+    """Write predictions, metrics and, of a binary property, roc and confusion (Parquet) to the folder `output`.
 
     `predictions` are the predictions.parquet of the training jobs. Raises DataFormatError for predictions that lack a
     column, test a molecule twice or have no molecule in common.
     """
     name = study.training.property
-    tables = [_read_predictions(path) for path in predictions]
+    tables = [read_predictions(path)[list(COLUMNS)] for path in predictions]
     molecules, labels, splits = (read_table(dataset_folder / f"{part}.parquet") for part in _TABLES)
     for baseline in study.evaluate.baselines:
-        tables.append(run_baseline(baseline, molecules, labels, splits, name, study.seed))
+        tables.append(run_baseline(baseline, molecules, labels, splits, name, study.seed, kind_of(study)))
         report(f"baseline {baseline}: done")
     joined = pd.concat(tables, ignore_index=True)
     joined.insert(1, "role", [role(study, model) for model in joined["model"]])
     joined = joined.sort_values(["scheme", "model", "fold", "key"], ignore_index=True)
     test = common_test(joined, report)
     write_table(output / "predictions.parquet", joined)
-    write_table(output / "roc.parquet", roc_table(test))
-    write_table(output / "confusion.parquet", confusion_table(test))
+    if kind_of(study) == "binary":
+        write_table(output / "roc.parquet", roc_table(test))
+        write_table(output / "confusion.parquet", confusion_table(test))
     # Last: what follows waits for this file.
     write_table(output / "metrics.parquet", metrics_table(study, test))
 
@@ -70,7 +73,7 @@ def common_test(joined: pd.DataFrame, report: Callable[[str], None] = lambda _: 
         raise DataFormatError("a molecule is tested twice by one model", seen=seen, remedy="give each fold only once")
     parts: list[pd.DataFrame] = []
     for scheme, part in test.groupby("scheme", sort=True):
-        finite = part.loc[np.isfinite(part["probability"])]
+        finite = part.loc[np.isfinite(part["prediction"])]
         num_tests = finite.groupby("key").size()
         num_models = part["model"].nunique()
         common = num_tests.index[num_tests == num_models]
@@ -87,20 +90,23 @@ def common_test(joined: pd.DataFrame, report: Callable[[str], None] = lambda _: 
 
 def metrics_table(study: Study, test: pd.DataFrame) -> pd.DataFrame:
     """Return a row a model, scheme and metric: value, interval (low, high), number of molecules, note."""
+    measures = measures_of(study)
     rows: list[dict[str, object]] = []
     for (scheme, model, role_), part in test.groupby(_GROUP, sort=True):
         ordered = part.sort_values("key")  # the same resamples hit the same molecules for every model
-        label, probability = ordered["label"].to_numpy(np.float64), ordered["probability"].to_numpy(np.float64)
+        label, prediction = ordered["label"].to_numpy(np.float64), ordered["prediction"].to_numpy(np.float64)
         seed = derive_seed(study.seed, "evaluate", scheme)
         settings = study.evaluate
-        intervals = bootstrap_intervals(label, probability, settings.num_bootstrap, settings.confidence, seed)
-        values = metrics(label, probability)
-        for metric in METRICS:
+        intervals = bootstrap_intervals(
+            label, prediction, settings.num_bootstrap, settings.confidence, seed, measures
+        )  # fmt: skip
+        values = measures.of(label, prediction, None)
+        for metric in measures.names:
             value = float(values[metric])
             low, high = intervals[metric]
             rows.append({
                 "model": model, "role": role_, "scheme": scheme, "metric": metric, "value": value, "low": low,
-                "high": high, "n": len(part), "note": "" if np.isfinite(value) else undefined_note(label),
+                "high": high, "n": len(part), "note": "" if np.isfinite(value) else measures.undefined_note(label),
             })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -112,7 +118,7 @@ def roc_table(test: pd.DataFrame) -> pd.DataFrame:
     for (scheme, model, role_), part in test.groupby(_GROUP, sort=True):
         if undefined_note(part["label"].to_numpy()):
             continue
-        false_rate, true_rate, threshold = roc_curve(part["label"], part["probability"])
+        false_rate, true_rate, threshold = roc_curve(part["label"], part["prediction"])
         curve = {"threshold": threshold, "false_positive_rate": false_rate, "true_positive_rate": true_rate}
         parts.append(pd.DataFrame(curve).assign(model=str(model), role=str(role_), scheme=str(scheme))[columns])
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
@@ -122,21 +128,10 @@ def confusion_table(test: pd.DataFrame) -> pd.DataFrame:
     """Return four rows a model and scheme: true class (0, 1), predicted (0, 1), count."""
     rows: list[dict[str, object]] = []
     for (scheme, model, role_), part in test.groupby(_GROUP, sort=True):
-        counts = confusion(part["label"].to_numpy(), part["probability"].to_numpy(), np.ones(len(part)))
+        counts = confusion(part["label"].to_numpy(), part["prediction"].to_numpy(), np.ones(len(part)))
         for (label, predicted), count in zip(((1, 1), (0, 0), (0, 1), (1, 0)), counts):
             rows.append({
                 "model": model, "role": role_, "scheme": scheme, "label": label, "predicted": predicted,
                 "count": round(float(count)),
             })  # fmt: skip
     return pd.DataFrame(rows).sort_values(["scheme", "model", "label", "predicted"], ignore_index=True)
-
-
-def _read_predictions(path: Path) -> pd.DataFrame:
-    table = read_table(path)
-    missing = [column for column in COLUMNS if column not in table.columns]
-    if missing:
-        raise DataFormatError(
-            "predictions lack columns", where=path, seen=list(table.columns), expected=list(COLUMNS),
-            remedy="delete the file and run the training again",
-        )  # fmt: skip
-    return table[list(COLUMNS)]

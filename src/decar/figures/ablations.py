@@ -1,8 +1,11 @@
 """What a network owes to what: AUROC of every other model less that of the explained network, on the same molecules.
 
+Of a regression it is the RMSE, in its unit, of which the lower is the better.
+
 The models of a study are its ablations: the network on geometry alone, on permuted labels, on another field or of
-another architecture, and baselines that see no field. Intervals are DeLong's (decar.evaluate.paired), paired by
-molecule over all test folds; they hold for these networks, not for networks that are trained anew.
+another architecture, and baselines that see no field. Intervals are DeLong's, or of RMSE those of the delta method
+(decar.evaluate.paired), paired by molecule over all test folds; they hold for these networks, not for networks that are
+trained anew.
 """
 
 import numpy as np
@@ -12,8 +15,9 @@ from matplotlib.figure import Figure
 from scipy.stats import norm
 
 from decar.config import FiguresSettings, Study
-from decar.evaluate.paired import delong_test
+from decar.evaluate.measures import measures_of
 from decar.figures.performance import in_order
+from decar.figures.quantities import bracketed
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, read_columns
 from decar.figures.style import (
@@ -28,24 +32,26 @@ from decar.figures.style import (
     panel_letter,
     readable,
 )
+from decar.predictions import SCORES, Score, score_of, unit_of
 
-COLUMNS = ["model", "role", "scheme", "key", "subset", "label", "probability"]
+COLUMNS = ["model", "role", "scheme", "key", "subset", "label", "prediction"]
 CONFIDENCE = 0.95
 
 
 def tabulate(study: Study, sources: Sources) -> pd.DataFrame:
-    """Return a row a split and other model: difference of AUROC, low, high, p, smallest_shown, n."""
+    """Return a row a split and other model: difference of the score, low, high, p, smallest_shown, n."""
     table = read_columns(sources.evaluation / "predictions.parquet", COLUMNS)
-    test = table[(table["subset"] == "test") & table["label"].notna() & np.isfinite(table["probability"])]
+    test = table[(table["subset"] == "test") & table["label"].notna() & np.isfinite(table["prediction"])]
     own, rows = study.interpret.model, []
     for scheme, part in test.groupby("scheme", sort=True):
-        wide = part.pivot_table(index=["key", "label"], columns="model", values="probability").dropna()
+        wide = part.pivot_table(index=["key", "label"], columns="model", values="prediction").dropna()
         label = wide.index.get_level_values("label").to_numpy(np.float64)
         if own not in wide.columns or len(set(label)) < 2:
             continue
         roles = part.groupby("model")["role"].first()
         for model in wide.columns.drop(own):
-            found = delong_test(label, wide[model].to_numpy(np.float64), wide[own].to_numpy(np.float64))
+            both = wide[[model, own]].to_numpy(np.float64).T
+            found = measures_of(study).contrast(label, both, np.array([1.0, -1.0]))
             half = float(norm.ppf((1 + CONFIDENCE) / 2)) * found.standard_error
             rows.append({
                 "scheme": scheme, "model": model, "role": roles[model], "difference": found.value,
@@ -56,11 +62,18 @@ def tabulate(study: Study, sources: Sources) -> pd.DataFrame:
                                        "n"])  # fmt: skip
 
 
-def draw(table: pd.DataFrame, settings: FiguresSettings, own: str) -> Figure:  # noqa: ARG001
+def draw(
+    table: pd.DataFrame,
+    settings: FiguresSettings,  # noqa: ARG001
+    own: str,
+    score: Score = SCORES["binary"],
+    unit: str = "",
+) -> Figure:
     """Draw a panel a split and a row a model; the grey band is what the study is too small to show."""
     if table.empty:
         figure = new_figure(COLUMN, 1.2)
-        figure.text(0.5, 0.5, "no comparison: one class, or no other model", ha="center", color=GREY)
+        nothing = "one class" if score.sign > 0 else "labels of one value"
+        figure.text(0.5, 0.5, f"no comparison: {nothing}, or no other model", ha="center", color=GREY)
         return figure
     schemes, models = sorted(table["scheme"].unique()), in_order(table)
     figure = new_figure(PAGE, 0.25 * len(models) + 1.0)
@@ -75,7 +88,9 @@ def draw(table: pd.DataFrame, settings: FiguresSettings, own: str) -> Figure:  #
     names = [readable(name) + ("" if role[name] == "model" else f" ({role[name]})") for name in models]
     panels[0].set_yticks(range(len(models)), names)
     panels[0].set_ylim(len(models) - 0.4, -0.6)
-    figure.supxlabel(f"AUROC less that of {readable(own)} (no unit)", fontsize=7.5, color=BLACK)
+    label = f"{score.text} less that of {readable(own)}"
+    label = f"{label} (no unit)" if score.sign > 0 else f"{bracketed(label, unit)}, lower is better"
+    figure.supxlabel(label, fontsize=7.5, color=BLACK)
     return figure
 
 
@@ -103,4 +118,4 @@ def _panel(axes: Axes, table: pd.DataFrame, models: list[str]) -> None:
 def build(study: Study, sources: Sources) -> Drawing:
     """Draw the ablations of the study."""
     table = tabulate(study, sources)
-    return Drawing(draw(table, study.figures, study.interpret.model), table)
+    return Drawing(draw(table, study.figures, study.interpret.model, score_of(study), unit_of(study)), table)

@@ -5,11 +5,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from decar.config import FiguresSettings, Study
+from decar.config import Study
 from decar.figures.attribution_tables import METHOD_NAMES, method_name
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, read_columns
 from decar.figures.style import BLACK, GREEN, GREY, PAGE, PALE, new_figure, panel_letter
+from decar.predictions import kind_of
 
 COLUMNS = ["method", "network", "group", "num_molecules", "num_atoms", "attribution", "share", "low", "high"]
 # Name in the legend, marker, colour, shift, and whether the marker is hollow.
@@ -20,8 +21,13 @@ LOOK = {
 }
 
 
-def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:
-    """Draw a panel a method and a row a group, from the group of most molecules down."""
+def positive_means(study: Study) -> str:
+    """Return what a positive attribution says."""
+    return f"for “{study.figures.positive_name}”" if kind_of(study) == "binary" else "where it raises the prediction"
+
+
+def draw(table: pd.DataFrame, positive: str) -> Figure:
+    """Draw a panel a method and a row a group, from the group of most molecules down; shares are `positive` so."""
     methods = [name for name in METHOD_NAMES if name in set(table["method"])]
     own = table[(table["network"] == "folds") & (table["method"] == methods[0])]
     groups = own.sort_values(["num_molecules", "num_atoms", "group"], ascending=[False, False, True])
@@ -34,7 +40,7 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:
     names = [f"{row['group']} ({row['num_molecules']})" for row in groups.to_dict("records")]
     panels[0].set_yticks(range(len(names)), names)
     panels[0].set_ylim(len(names) - 0.4, -0.6)
-    figure.supxlabel(f"share of the molecule’s absolute attribution, positive for “{settings.positive_name}”",
+    figure.supxlabel(f"share of the molecule’s absolute attribution, positive {positive}",
                      fontsize=7.5, color=BLACK)  # fmt: skip
     handles = [
         Line2D([], [], marker=marker, color=colour, markersize=4, linewidth=0.9, label=name,
@@ -64,4 +70,4 @@ def _panel(axes: Axes, table: pd.DataFrame, groups: list[str]) -> None:
 def build(study: Study, sources: Sources) -> Drawing:
     """Draw the functional groups."""
     table = read_columns(sources.attribution / "groups.parquet", COLUMNS)[COLUMNS]
-    return Drawing(draw(table, study.figures), table)
+    return Drawing(draw(table, positive_means(study)), table)

@@ -20,6 +20,7 @@ from decar.figures.example import (
     show_image,
 )  # fmt: skip
 from decar.figures.halo import diverging, draw_halos, halo_legend
+from decar.figures.quantities import attribution_unit, bracketed, per_volume
 from decar.figures.render import Floats, Mesh, compose, rasterise, shrink, window_of
 from decar.figures.save import Drawing
 from decar.figures.scene import isosurface, molecule_mesh, turned, viewing_axes
@@ -35,7 +36,10 @@ METHOD = "integrated_gradients"
 
 @dataclass(frozen=True)
 class Map:
-    """The example's attribution: per volume [logit/angstrom^3], smoothed, on its grid; and by heavy atom [logit]."""
+    """The example's attribution: per volume [logit/angstrom^3], smoothed, on its grid; and by heavy atom [logit].
+
+    Of a regression its unit stands in place of the logit.
+    """
 
     density: Floats  # (x, y, z)
     origin: Floats  # (3,) [angstrom]
@@ -63,8 +67,11 @@ def values_at(found: Map, points: Floats) -> Floats:
     return np.asarray(map_coordinates(found.density, ((points - found.origin) / found.spacing).T, order=1))
 
 
-def draw(cloud: Cloud, found: Map, settings: FiguresSettings) -> tuple[Figure, Floats]:
-    """Draw the formula (a) and the surface from the front (b) and from behind (c); return the values on the surface."""
+def draw(cloud: Cloud, found: Map, settings: FiguresSettings, unit: str) -> tuple[Figure, Floats]:
+    """Draw the formula (a) and the surface from the front (b) and from behind (c); return the values on the surface.
+
+    `unit` is that of the attributions.
+    """
     figure = new_figure(PAGE, PAGE * 0.42)
     panels = figure.subplots(1, 3, width_ratios=(0.9, 1.25, 1.25))
     limit = max(map(abs, found.atoms), default=0.0)
@@ -83,8 +90,8 @@ def draw(cloud: Cloud, found: Map, settings: FiguresSettings) -> tuple[Figure, F
         _draw_surface(axes, cloud, skin, rotation)
         axes.set_title(f"ρ = {settings.isovalue:g} e/bohr³, {title}")
         panel_letter(axes, letter)
-    halo_legend(figure, [panels[0]], limit, "by atom [logit]", settings, aspect=18, intervals=4)
-    halo_legend(figure, list(panels[1:]), largest, "on the surface [logit/Å³]", settings, aspect=40)
+    halo_legend(figure, [panels[0]], limit, bracketed("by atom", unit), settings, aspect=18, intervals=4)
+    halo_legend(figure, list(panels[1:]), largest, f"on the surface [{per_volume(unit)}]", settings, aspect=40)
     return figure, values
 
 
@@ -105,11 +112,16 @@ def build(study: Study, sources: Sources) -> Drawing:
     if cloud is None or found is None:
         reason = "no attribution" if cloud is not None else "the molecule failed, or its density is not computed"
         return Drawing(draw_missing(row, reason), pd.DataFrame([{"what": "failed", "label": reason}]))
-    figure, values = draw(cloud, found, study.figures)
+    unit = attribution_unit(study)
+    figure, values = draw(cloud, found, study.figures, unit)
     rows = [{"what": "atom", "label": str(atom), "value": value} for atom, value in enumerate(found.atoms)]
     rows += [
-        {"what": f"surface_quantile_{share:g}", "label": "logit/angstrom^3", "value": float(np.quantile(values, share))}
+        {
+            "what": f"surface_quantile_{share:g}",
+            "label": per_volume(unit).replace("Å³", "angstrom^3"),
+            "value": float(np.quantile(values, share)),
+        }
         for share in (0.01, 0.25, 0.5, 0.75, 0.99)
     ]
-    rows.append({"what": "sum_over_box", "label": "logit", "value": float(found.density.sum() * found.spacing**3)})
+    rows.append({"what": "sum_over_box", "label": unit, "value": float(found.density.sum() * found.spacing**3)})
     return Drawing(figure, pd.DataFrame(rows))

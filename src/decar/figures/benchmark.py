@@ -1,11 +1,13 @@
 """The benchmark in one figure: every contender with its interval, a panel a split, growth with data, calibration."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from decar.figures.growth_with_data import draw_growth, grown
 from decar.figures.performance import in_order
+from decar.figures.quantities import bracketed
 from decar.figures.save import Drawing
 from decar.figures.style import (
     BLACK,
@@ -20,57 +22,75 @@ from decar.figures.style import (
     readable,
     style,
 )
+from decar.predictions import SCORES, Score
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LOWER = 2.4  # inches of the lower row
 ROLE_COLOUR = {"model": BLUE, "control": GREY, "baseline": VERMILLION}
 
 
-def draw_benchmark(contenders: pd.DataFrame, calibration: pd.DataFrame) -> Drawing:
-    """Draw benchmark.csv and calibration.csv; the table of the drawing is the former."""
+def draw_benchmark(
+    contenders: pd.DataFrame, calibration: pd.DataFrame, score: Score = SCORES["binary"], unit: str = ""
+) -> Drawing:  # fmt: skip
+    """Draw benchmark.csv and calibration.csv; the table of the drawing is the former.
+
+    `score` is what contenders are compared by, `unit` that of RMSE; a regression has no calibration.
+    """
     with style():
-        return Drawing(_figure(contenders, calibration), contenders)
+        return Drawing(_figure(contenders, calibration, score, unit), contenders)
 
 
-def _figure(contenders: pd.DataFrame, calibration: pd.DataFrame) -> Figure:
+def _figure(contenders: pd.DataFrame, calibration: pd.DataFrame, score: Score, unit: str) -> Figure:
     """Draw the splits in the upper row; growth with data, where there is some, and calibration in the lower one."""
     whole = contenders[contenders["share"] == contenders["share"].max()]
     splits = list(dict.fromkeys(whole["split"]))
     names = in_order(whole.rename(columns={"contender": "model"}))
-    tall = 0.6 + 0.17 * len(names)
-    figure = new_figure(PAGE, tall + LOWER)
-    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(tall, LOWER))[:, 0]
-    panels = upper.subplots(1, len(splits), squeeze=False, sharey=True)[0]
+    rows = grown(contenders[contenders["split"] == splits[0]])
+    below = [part for part, is_there in (("growth", not rows.empty), ("calibration", score.sign > 0)) if is_there]
+    tall, lower = 0.6 + 0.17 * len(names), LOWER if below else 0.0
+    figure = new_figure(PAGE, tall + lower)
+    heights = (tall, lower)[: 1 + bool(below)]
+    parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    panels = parts[0].subplots(1, len(splits), squeeze=False, sharey=True)[0]
     for letter, axes, split in zip(LETTERS, panels, splits):
-        _forest(axes, whole[whole["split"] == split], names)
-        axes.set_xlim(min(0.3, float(whole[["pooled_low", "auroc"]].min().min()) - 0.03), 1.03)
+        _forest(axes, whole[whole["split"] == split], names, score, unit)
+        axes.set_xlim(*_range(whole, score))
         panel_letter(axes, letter)
     panels[0].set_yticks(range(len(names)), [readable(name) for name in names])
     panels[0].set_ylim(len(names) - 0.5, -0.5)
-    rows = grown(contenders[contenders["split"] == splits[0]])
-    below = lower.subplots(1, 1 + (not rows.empty), squeeze=False)[0]
-    if not rows.empty:
-        draw_growth(below[0], rows, intervals=False)
-        below[0].set_title(f"growth with data, {readable(str(splits[0]))}")
-        below[0].set_ylabel("AUROC, mean of folds")
-    _reliability(below[-1], calibration, whole[whole["split"] == splits[0]])
-    for letter, axes in zip(LETTERS[len(splits) :], below):
+    grid = dict(zip(below, parts[-1].subplots(1, len(below), squeeze=False)[0])) if below else {}
+    if "growth" in grid:
+        axes = grid["growth"]
+        draw_growth(axes, rows, intervals=False, score=score)
+        axes.set_title(f"growth with data, {readable(str(splits[0]))}")
+        axes.set_ylabel(bracketed(f"{score.text}, mean of folds", unit))
+    if "calibration" in grid:
+        _reliability(grid["calibration"], calibration, whole[whole["split"] == splits[0]])
+    for letter, axes in zip(LETTERS[len(splits) :], grid.values()):
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
         panel_letter(axes, letter)
     return figure
 
 
-def _forest(axes: Axes, rows: pd.DataFrame, names: list[str]) -> None:
+def _range(rows: pd.DataFrame, score: Score) -> tuple[float, float]:
+    """Return the limits of the axis of the score: AUROC ends at 1, RMSE begins at 0."""
+    if score.sign > 0:
+        return min(0.3, float(rows[["pooled_low", score.name]].min().min()) - 0.03), 1.03
+    return 0.0, 1.05 * float(np.nanmax(rows[["pooled_high", score.name, f"{score.name}_pooled", "label_sd"]]))
+
+
+def _forest(axes: Axes, rows: pd.DataFrame, names: list[str], score: Score, unit: str) -> None:
     for row in rows.to_dict("records"):
         y, role = names.index(row["contender"]), str(row["role"])
         colour = ROLE_COLOUR[role]
         axes.plot([row["pooled_low"], row["pooled_high"]], [y, y], color=colour, linewidth=1.1)
-        axes.plot(row["auroc_pooled"], y, MARKER_OF_ROLE[role], color=colour)
-        axes.plot(row["auroc"], y, "|", color=BLACK, markersize=6)
-    axes.axvline(0.5, color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
+        axes.plot(row[f"{score.name}_pooled"], y, MARKER_OF_ROLE[role], color=colour)
+        axes.plot(row[score.name], y, "|", color=BLACK, markersize=6)
+    chance = 0.5 if score.sign > 0 else float(rows["label_sd"].median())
+    axes.axvline(chance, color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
     first = rows.iloc[0]
     axes.set_title(f"{readable(str(first['split']))} (n = {first['molecules']})")
-    axes.set_xlabel("AUROC, pooled; | mean of folds")
+    axes.set_xlabel(bracketed(f"{score.text}, pooled; | mean of folds", unit))
     axes.grid(axis="x")
 
 

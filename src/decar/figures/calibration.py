@@ -20,7 +20,7 @@ from decar.figures.sources import Sources, read_columns
 from decar.figures.style import BLACK, BLUE, GREY, ORANGE, PAGE, PALE, new_figure, panel_letter, readable
 from decar.record import Array
 
-COLUMNS = ["model", "scheme", "fold", "key", "subset", "label", "probability"]
+COLUMNS = ["model", "scheme", "fold", "key", "subset", "label", "prediction"]
 FORMS = ("as predicted", "Platt-scaled")
 LOOK = {"as predicted": (BLUE, "o", "-"), "Platt-scaled": (ORANGE, "s", "--")}
 LEAST, SMALLEST = 5, 1e-6  # molecules of the smaller validation class below which no line is fitted; of 0 and 1
@@ -64,6 +64,7 @@ def scaled(predictions: pd.DataFrame) -> pd.DataFrame:
 def tabulate(sources: Sources) -> pd.DataFrame:
     """Return a row a split, model, form and bin: probability, share, n, and brier, ece, of_all (n) of the curve."""
     table = read_columns(sources.evaluation / "predictions.parquet", COLUMNS)[COLUMNS]
+    table = table.rename(columns={"prediction": "probability"})
     table = table[table["label"].notna() & np.isfinite(table["probability"])]
     roles = read_metrics(sources).groupby("model")["role"].first()
     rows = []

@@ -1,12 +1,16 @@
-"""Every figure of a study (name, builder, caption) and every table (name). Importing this imports no plot library."""
+"""Every figure of a study (name, builder, caption) and every table (name). Importing this imports no plot library.
+
+What is drawn, and what its caption says, depends on the kind of the property that the study learns: `entries_of`.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from decar.config import Study
 from decar.errors import ConfigError
+from decar.predictions import kind_of
 
 if TYPE_CHECKING:
     from decar.figures.save import Drawing
@@ -15,16 +19,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """`builder` is `module:function` below decar.figures; the function takes (study, sources)."""
+    """`builder` is `module:function` below decar.figures; the function takes (study, sources).
+
+    It is drawn of properties of these `kinds`; `of_regression` is the caption of a regression, "" where it is the same.
+    """
 
     title: str
     builder: str
     caption: str
+    kinds: tuple[str, ...] = ("binary", "regression")
+    of_regression: str = ""
 
     def load(self) -> "Callable[[Study, Sources], Drawing]":
         """Import the builder."""
         module, function = self.builder.split(":")
         return getattr(import_module(f"decar.figures.{module}"), function)  # type: ignore[no-any-return]
+
+    def caption_of(self, kind: str) -> str:
+        """Return the caption of a property of this kind."""
+        return self.of_regression if kind == "regression" and self.of_regression else self.caption
 
 
 # The figure of a study whose benchmark is asked for several shares of the training molecules.
@@ -65,6 +78,9 @@ CATALOGUE = {
         "molecules:build",
         "Structure, name, class and key figures of each molecule: total energy E, dipole moment μ, orbital gap, and "
         "the probability p of the positive class that was predicted while the molecule was in the test fold.",
+        of_regression="Structure, name, measured value and key figures of each molecule: total energy E, dipole moment "
+        "μ, orbital gap, and the value p that was predicted while the molecule was in the test fold. The colour says "
+        "whether the measured value is above the median.",
     ),
     "pipeline": Entry(
         "From table to fields",
@@ -91,6 +107,8 @@ CATALOGUE = {
         "learning_curves:build",
         "Training and validation loss of each fold. The gap between the two is overfitting; the dot is the checkpoint "
         "that was kept.",
+        of_regression="Training and validation loss of each fold, half the squared error in standard deviations of the "
+        "training molecules. The gap between the two is overfitting; the dot is the checkpoint that was kept.",
     ),
     "gradients": Entry(
         "Gradients and overfitting",
@@ -100,12 +118,22 @@ CATALOGUE = {
         "rotations in which training molecules are shown (any: continuous ones); points are folds, lines join networks "
         "that differ in nothing else.",
     ),
+    "predicted_and_measured": Entry(
+        "Predicted and measured values",
+        "predicted_and_measured:build",
+        "Predicted against measured value of the molecules of all test folds, each predicted by a model that was not "
+        "trained on it: the networks, and of each split the baseline of lowest RMSE. On the dotted line the two are "
+        "the same. RMSE, coefficient of determination R² and Spearman’s rank correlation ρ with their bootstrap "
+        "intervals over molecules.",
+        kinds=("regression",),
+    ),
     "roc": Entry(
         "ROC curves",
         "roc:build",
         "Receiver operating characteristic over the molecules of all test folds, of networks (solid), the "
         "controls (dashed) and baselines (dotted) on the same folds. The legend gives AUROC with its "
         "bootstrap interval over molecules.",
+        kinds=("binary",),
     ),
     "calibration": Entry(
         "Calibration",
@@ -113,12 +141,17 @@ CATALOGUE = {
         "Share of positive molecules against predicted probability, in ten equal bins of the test folds, and "
         "molecules in each bin; Brier score and expected calibration error (ECE) above. Scaled (squares): Platt's "
         "line, fitted on the validation molecules of each fold; it is drawn where every fold has five of each class.",
+        kinds=("binary",),
     ),
     "performance": Entry(
         "Performance",
         "performance:build",
         "All metrics of all models on every split, with bootstrap intervals over the molecules of the test folds. "
         "Intervals that overlap do not separate two models; the dotted line is chance.",
+        of_regression="All metrics of all models on every split, with bootstrap intervals over the molecules of the "
+        "test folds; of errors the lower is the better. Intervals that overlap do not separate two models; the dotted "
+        "line is the prediction of the mean: the standard deviation of the labels as RMSE, and R² and Spearman’s ρ of "
+        "0.",
     ),
     "growth_with_data": Entry(
         "Growth with data",
@@ -126,6 +159,10 @@ CATALOGUE = {
         "AUROC of the contenders of the benchmark against the share of the training molecules that they were given "
         "(mean of folds, with the interval of the corrected resampled t); networks solid, controls dashed, baselines "
         "dotted. A line that still rises at 100 % would gain from more molecules.",
+        of_regression="RMSE of the contenders of the benchmark against the share of the training molecules that they "
+        "were given (mean of folds, with the interval of the corrected resampled t), the lower the better; networks "
+        "solid, controls dashed, baselines dotted; the dotted grey line is the standard deviation of the labels. A "
+        "line that still falls at 100 % would gain from more molecules.",
     ),
     "ablations": Entry(
         "Ablations",
@@ -133,12 +170,17 @@ CATALOGUE = {
         "AUROC of each other model less that of the explained network on the same test molecules, with DeLong's 95 "
         "% interval and p. Inside the grey band no difference can be shown with this many molecules (power 0.8 at "
         "the 5 % level). The interval is over molecules, not over trainings.",
+        of_regression="RMSE of each other model less that of the explained network on the same test molecules, with "
+        "the 95 % interval of the delta method and p; a lower RMSE is better, so that a model right of zero is worse. "
+        "Inside the grey band no difference can be shown with this many molecules (power 0.8 at the 5 % level). The "
+        "interval is over molecules, not over trainings.",
     ),
     "confusion_matrix": Entry(
         "Confusion matrices",
         "confusion_matrix:build",
         "Molecules of the test folds by measured and predicted class at the probability threshold 0.5: number and "
         "share of the measured class.",
+        kinds=("binary",),
     ),
     "kernel_correlations_activation": Entry(
         "Kernel correlations, published form",
@@ -148,6 +190,12 @@ CATALOGUE = {
         "percentile. Below, the effect size between the classes (Cliff's δ), filled where the Mann-Whitney p value "
         "adjusted after Holm is below 0.05; crosses are molecules that the network was not trained on. An effect that "
         "an untrained network, or one trained on permuted labels, shows as well is not learned from the classes.",
+        of_regression="Largest Pearson correlation between each kernel of the last convolution layer and the "
+        "activations of the layer before, over positions and proper rotations: one point a molecule, boxes from the "
+        "25th to the 75th percentile, apart for molecules whose label is above the median of all and the rest. Below, "
+        "the effect size between these halves (Cliff's δ), filled where the Mann-Whitney p value adjusted after Holm "
+        "is below 0.05; crosses are molecules that the network was not trained on. An effect that an untrained "
+        "network, or one trained on permuted labels, shows as well is not learned from the labels.",
     ),
     "kernel_correlations_input": Entry(
         "Kernel correlations, input form",
@@ -162,6 +210,10 @@ CATALOGUE = {
         "radius) and its hydrogens; mean over the networks of all folds and the orientations of the molecule. All "
         "molecules share one scale. The figure shows what these networks respond to, not what makes a molecule taste: "
         "how far it can be trusted is the figure of agreement.",
+        of_regression="Integrated gradients of the predicted value, summed over the cell of each atom (nearest atom by "
+        "distance over covalent radius) and its hydrogens; mean over the networks of all folds and the orientations of "
+        "the molecule. All molecules share one scale. The figure shows what these networks respond to, not what makes "
+        "a molecule what it is: how far it can be trusted is the figure of agreement.",
     ),
     "attribution_surface": Entry(
         "Where the network looks: the electron cloud",
@@ -198,6 +250,12 @@ CATALOGUE = {
         "Share of each angular momentum l in the power inside the largest sphere: l = 0 is a sphere, 1 a direction, 2 "
         "an axis or a plane. Kernels that look like those of the untrained network (random weights) have learned no "
         "symmetry.",
+        of_regression="The linearised receptive fields of the last layer’s kernels in the first input field. (a) Mean "
+        "over spheres about the centre, of the kernels of largest effect size δ between molecules above the median and "
+        "the rest (input form). (b) Mean Pearson correlation of a kernel with itself under the 23 rotations of the "
+        "cube other than none: 1 is invariant. (c) Share of each angular momentum l in the power inside the largest "
+        "sphere: l = 0 is a sphere, 1 a direction, 2 an axis or a plane. Kernels that look like those of the untrained "
+        "network (random weights) have learned no symmetry.",
     ),
     "kernel_gallery": Entry(
         "What excites the kernels",
@@ -206,6 +264,10 @@ CATALOGUE = {
         "of r that the cell of each atom contributes where the kernel fits best: a full ring adds to the match, a "
         "dotted one takes from it. What vacuum contributes is not drawn. A molecule high in r is not for that reason "
         "one of the class that δ points to.",
+        of_regression="For the kernels of largest effect size δ between molecules above the median and the rest (input "
+        "form) the molecules of highest correlation r, and the share of r that the cell of each atom contributes where "
+        "the kernel fits best: a full ring adds to the match, a dotted one takes from it. What vacuum contributes is "
+        "not drawn. A molecule high in r is not for that reason one of the half that δ points to.",
     ),
 }
 
@@ -215,11 +277,26 @@ TABLE_NAMES = (
     "molecules", "performance", "ablations", "calibration", "training", "groups", "agreement", "kernels", "campaign",
     "failures",
 )  # fmt: skip
+OF_PROBABILITIES = ("calibration",)  # tables that a regression has not
+
+
+def entries_of(study: Study) -> dict[str, Entry]:
+    """Return the figures of a study, by name in the order of the report, each with the caption of its property."""
+    kind = kind_of(study)
+    return {
+        name: replace(about, caption=about.caption_of(kind)) for name, about in CATALOGUE.items()
+        if kind in about.kinds and (name != GROWTH or study.benchmark.has_growth)
+    }  # fmt: skip
 
 
 def figure_names(study: Study) -> list[str]:
     """Return the names of the figures of a study, in the order of the report."""
-    return [name for name in CATALOGUE if name != GROWTH or study.benchmark.has_growth]
+    return list(entries_of(study))
+
+
+def table_names(study: Study) -> list[str]:
+    """Return the names of the tables of a study."""
+    return [name for name in TABLE_NAMES if kind_of(study) == "binary" or name not in OF_PROBABILITIES]
 
 
 def entry(name: str) -> Entry:

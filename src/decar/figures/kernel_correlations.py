@@ -3,8 +3,9 @@
 r_k(m) is the largest Pearson correlation between kernel k and molecule m over positions and proper rotations, in one of
 two forms: "activation" (the kernel's weights against patches of the layer before) or "input" (its linearised receptive
 field against the field itself). Classes are compared by Cliff's delta, P(r+ > r-) - P(r+ < r-), and a Mann-Whitney test
-whose p values are adjusted after Holm. An untrained network of the same shape is the control, and where there is one,
-the network that was trained on permuted labels.
+whose p values are adjusted after Holm; of a regression they are the molecules above the median and the rest. An
+untrained network of the same shape is the control, and where there is one, the network that was trained on permuted
+labels.
 """
 
 import numpy as np
@@ -17,6 +18,7 @@ from decar.config import FiguresSettings, Study
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, read_columns
 from decar.figures.style import BLACK, GREEN, GREY, PAGE, SKY, new_figure, panel_letter
+from decar.predictions import boundary_of
 
 MOST = 32  # kernels drawn; beyond it those of largest effect
 MANY = 80  # molecules of a class above which single points are not drawn
@@ -46,8 +48,14 @@ def tabulate(sources: Sources, form: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     return tables[0], tables[1]
 
 
-def draw(correlations: pd.DataFrame, tests: pd.DataFrame, form: str, settings: FiguresSettings) -> Figure:
-    """Draw the distributions by class (one panel a network) above the effect size of each kernel."""
+def draw(
+    correlations: pd.DataFrame, tests: pd.DataFrame, form: str, settings: FiguresSettings, boundary: float = 0.5
+) -> Figure:
+    """Draw the distributions by class (one panel a network) above the effect size of each kernel.
+
+    Labels above `boundary` are of the positive class.
+    """
+    correlations = correlations.assign(is_positive=correlations["label"] > boundary)
     networks = [name for name in NETWORKS if name in set(tests["network"])]
     kernels = _kernels(tests[tests["network"] == networks[0]])
     figure = new_figure(PAGE, 1.5 * len(networks) + 1.7)
@@ -81,14 +89,16 @@ def _kernels(tests: pd.DataFrame) -> list[int]:
 
 
 def _distributions(axes: Axes, table: pd.DataFrame, kernels: list[int], settings: FiguresSettings) -> None:
-    look = ((1.0, settings.positive_colour, -0.2), (0.0, settings.negative_colour, 0.2))
+    look = ((True, settings.positive_colour, -0.2), (False, settings.negative_colour, 0.2))
     generator = np.random.default_rng(0)
     for place, kernel in enumerate(kernels):
         if place % 2:
             axes.axvspan(place - 0.5, place + 0.5, color="#F5F5F5", zorder=0, linewidth=0)
         of_kernel = table[table["kernel"] == kernel].sort_values("key")
-        for label, colour, shift in look:
-            values = of_kernel.loc[of_kernel["label"] == label, "correlation"].dropna().to_numpy(dtype=float)
+        for is_positive, colour, shift in look:
+            values = (
+                of_kernel.loc[of_kernel["is_positive"] == is_positive, "correlation"].dropna().to_numpy(dtype=float)
+            )
             if not len(values):
                 continue
             axes.boxplot(
@@ -107,11 +117,11 @@ def _distributions(axes: Axes, table: pd.DataFrame, kernels: list[int], settings
 
 def _legend(axes: Axes, table: pd.DataFrame, settings: FiguresSettings) -> None:
     handles = []
-    for label, name, colour in (
-        (1.0, settings.positive_name, settings.positive_colour),
-        (0.0, settings.negative_name, settings.negative_colour),
+    for is_positive, name, colour in (
+        (True, settings.positive_name, settings.positive_colour),
+        (False, settings.negative_name, settings.negative_colour),
     ):
-        count = table.loc[table["label"] == label, "key"].nunique()
+        count = table.loc[table["is_positive"] == is_positive, "key"].nunique()
         handles.append(Line2D([], [], marker="s", linestyle="", color=colour, label=f"{name} (n = {count} molecules)"))
     axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.1)
 
@@ -154,20 +164,21 @@ def _effects(axes: Axes, tests: pd.DataFrame, networks: list[str], kernels: list
     axes.set_ylabel("Cliff's δ")
 
 
-def _build(sources: Sources, form: str, settings: FiguresSettings) -> Drawing:
+def _build(study: Study, sources: Sources, form: str) -> Drawing:
     correlations, tests = tabulate(sources, form)
     keys = ["network", "form", "kernel"]
     columns = [*keys, "key", "label", "correlation", "effect_size", "p_value", "p_adjusted"]
     table = correlations.merge(tests, on=keys, how="left", suffixes=("", "_test"))[columns]
     table = table.sort_values(["network", "kernel", "key"], ignore_index=True)
-    return Drawing(draw(correlations, tests, form, settings), table)
+    boundary = boundary_of(study, correlations.drop_duplicates("key")["label"].to_numpy())
+    return Drawing(draw(correlations, tests, form, study.figures, boundary), table)
 
 
 def build_activation(study: Study, sources: Sources) -> Drawing:
     """Draw the published form: kernel weights against the activations of the layer before."""
-    return _build(sources, "activation", study.figures)
+    return _build(study, sources, "activation")
 
 
 def build_input(study: Study, sources: Sources) -> Drawing:
     """Draw the input form: each kernel's linearised receptive field against the molecule's field."""
-    return _build(sources, "input", study.figures)
+    return _build(study, sources, "input")

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from decar.config import FiguresSettings, Study
 from decar.figures.attribution_tables import names_of
+from decar.figures.classes import classes_of, colour_of
 from decar.figures.halo import cells, draw_halos, halo_legend
 from decar.figures.molecule_table import label_text
 from decar.figures.save import Drawing
@@ -19,7 +20,7 @@ NUM_KERNELS = 6  # drawn, of the largest effect size
 
 
 def tabulate(study: Study, sources: Sources) -> pd.DataFrame:
-    """Return a row a kernel, molecule and heavy atom, with its share of r; hydrogens count with their atom.
+    """Return a row a kernel, molecule and heavy atom, with its share of r and `class`; hydrogens count with their atom.
 
     Kernels are those of the largest effect size; the file has all.
     """
@@ -30,6 +31,7 @@ def tabulate(study: Study, sources: Sources) -> pd.DataFrame:
     head = ["kernel", "effect_size", "rank", "key", "label", "correlation", "heavy_atom"]
     merged = inside.groupby(head, sort=True)["contribution"].sum().reset_index().rename(columns={"heavy_atom": "atom"})
     merged["label_text"] = [label_text(study, value) for value in merged["label"]]
+    merged["class"] = classes_of(study, sources).names(merged["label"])
     return merged.merge(names_of(sources), left_on="key", right_index=True)
 
 
@@ -53,8 +55,7 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:
             name = wrapped(str(first["name"]), 27)
             below = 132 + 14 * name.count("\n")
             axes.text(0, 114, name, fontsize=6, fontweight="bold", color=BLACK, va="top")
-            is_positive = first["label_text"] == settings.positive_name
-            colour = settings.positive_colour if is_positive else settings.negative_colour
+            colour = colour_of(str(first["class"]), settings)
             axes.text(0, below, str(first["label_text"]), fontsize=6, color=colour, va="center")
             axes.text(195, below, f"r = {first['correlation']:.2f}", fontsize=6, color=GREY, va="center", ha="right")
     halo_legend(figure, bar, limit, "share of r from the atom’s cell and its hydrogens", settings)
@@ -64,4 +65,4 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:
 def build(study: Study, sources: Sources) -> Drawing:
     """Draw the gallery of the network that is explained."""
     table = tabulate(study, sources)
-    return Drawing(draw(table, study.figures), table.drop(columns="smiles"))
+    return Drawing(draw(table, study.figures), table.drop(columns=["smiles", "class"]))

@@ -12,9 +12,11 @@ from decar.errors import DataFormatError
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, read_columns
 from decar.figures.style import BLUE, GREY, PAGE, VERMILLION, new_figure, panel_letter, readable
+from decar.predictions import kind_of
 
 TRAIN, VALIDATION = "train_loss", "val_loss"
 COLUMNS = ["model", "scheme", "fold", "epoch", TRAIN, VALIDATION, "kept"]
+LOSS = {"binary": "cross-entropy loss", "regression": "squared-error loss"}  # decar.training.objectives
 
 
 def job_of(folder: Path) -> tuple[str, str, int]:
@@ -40,7 +42,7 @@ def tabulate(sources: Sources) -> pd.DataFrame:
     return table[COLUMNS].sort_values(["model", "scheme", "fold", "epoch"], ignore_index=True)
 
 
-def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:  # noqa: ARG001
+def draw(table: pd.DataFrame, settings: FiguresSettings, kind: str = "binary") -> Figure:  # noqa: ARG001
     """Draw one panel a network and split; thin lines are folds, dots the checkpoints that were kept."""
     panels = list(table.groupby(["model", "scheme"], sort=True))
     columns = min(2, len(panels))
@@ -58,7 +60,7 @@ def draw(table: pd.DataFrame, settings: FiguresSettings) -> Figure:  # noqa: ARG
     for axes in grid[: len(panels)]:
         axes.set_xlabel("epoch")
     for axes in grid[::columns]:
-        axes.set_ylabel("cross-entropy loss / nat")
+        axes.set_ylabel(f"{LOSS[kind]} / nat")
     handles = [
         Line2D([], [], color=BLUE, label="training"),
         Line2D([], [], color=VERMILLION, linestyle="--", label="validation"),
@@ -88,4 +90,4 @@ def _panel(axes: Axes, curves: pd.DataFrame) -> None:
 def build(study: Study, sources: Sources) -> Drawing:
     """Draw the learning curves of every training job."""
     table = tabulate(sources)
-    return Drawing(draw(table, study.figures), table)
+    return Drawing(draw(table, study.figures, kind_of(study)), table)

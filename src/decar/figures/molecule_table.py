@@ -3,8 +3,10 @@
 import pandas as pd
 
 from decar.config import Study
+from decar.figures.classes import classes_of, labels_of
 from decar.figures.performance import in_order, read_metrics
 from decar.figures.sources import Sources, read_columns
+from decar.predictions import unit_of
 
 INDEX = [
     "row",
@@ -27,13 +29,15 @@ QUALITY = [
 
 
 def molecule_table(study: Study, sources: Sources) -> pd.DataFrame:
-    """Return a row a row of the user's table, in its order: `label`, QUALITY, `stage` (that failed), `p:<model>`.
+    """Return a row a row of the user's table: `label`, `class` (its name), QUALITY, `stage` (that failed), `p:<model>`.
 
-    `p:<model>` is the probability of the positive class when the molecule was in the test fold (scheme of
-    `interpret.scheme`), so that no molecule is predicted by a network that was trained on it.
+    `p:<model>` is what was predicted, the probability of the positive class or the value of a regression, when the
+    molecule was in the test fold (scheme of `interpret.scheme`), so that no molecule is predicted by a network that was
+    trained on it. Rows are in the order of the user's table.
     """
     index = read_columns(sources.index, INDEX)[INDEX]
-    table = index.merge(_labels(study, sources), on="key", how="left")
+    table = index.merge(labels_of(study, sources), on="key", how="left")
+    table["class"] = classes_of(study, sources).names(table["label"])
     quality = read_columns(sources.records / "quality.parquet", ["key", *QUALITY])[["key", *QUALITY]]
     table = table.merge(quality, on="key", how="left")
     table = table.merge(_predictions(study, sources), on="key", how="left")
@@ -52,17 +56,11 @@ def model_columns(table: pd.DataFrame) -> list[str]:
     return [str(name) for name in table.columns if str(name).startswith("p:")]
 
 
-def _labels(study: Study, sources: Sources) -> pd.DataFrame:
-    labels = read_columns(sources.dataset / "labels.parquet", ["key", "property", "value"])
-    chosen = labels[labels["property"] == study.training.property].drop_duplicates("key")
-    return chosen[["key", "value"]].rename(columns={"value": "label"})
-
-
 def _predictions(study: Study, sources: Sources) -> pd.DataFrame:
     path = sources.evaluation / "predictions.parquet"
-    table = read_columns(path, ["model", "scheme", "key", "subset", "probability"])
+    table = read_columns(path, ["model", "scheme", "key", "subset", "prediction"])
     tested = table[(table["subset"] == "test") & (table["scheme"] == study.interpret.scheme)]
-    wide = tested.pivot_table(index="key", columns="model", values="probability", aggfunc="mean")
+    wide = tested.pivot_table(index="key", columns="model", values="prediction", aggfunc="mean")
     order = [name for name in in_order(read_metrics(sources)) if name in wide.columns]
     return wide[order].add_prefix("p:").reset_index()
 
@@ -75,4 +73,4 @@ def label_text(study: Study, value: object) -> str:
     number = float(value)  # type: ignore[arg-type]
     if label.kind == "binary":
         return study.figures.positive_name if number > 0.5 else study.figures.negative_name
-    return f"{number:g}" + (f" {label.unit}" if label.unit else "")
+    return f"{number:g} {unit_of(study)}".replace("-", "−", number < 0).strip()

@@ -5,11 +5,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Polygon
 
-from decar.config import FiguresSettings, Study
+from decar.config import Study
 from decar.figures.learning_curves import job_of
+from decar.figures.quantities import bracketed
 from decar.figures.save import Drawing
 from decar.figures.sources import Sources, note, read_columns
-from decar.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PAGE, SKY, new_figure
+from decar.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PAGE, SKY, new_figure, readable
+from decar.predictions import kind_of, unit_of
 from decar.units import ANGSTROM_PER_BOHR
 
 COLUMNS = ["part", "channels", "box", "edge_voxels", "kernel_edge_angstrom", "receptive_field_angstrom", "parameters"]
@@ -47,8 +49,11 @@ def _box(edges: list[int]) -> dict[str, object]:
     return {"box": " × ".join(str(edge) for edge in edges), "edge_voxels": max(edges)}
 
 
-def draw(table: pd.DataFrame, settings: FiguresSettings, kernel_size: int, fields: tuple[str, ...]) -> Figure:
-    """Draw the parts from left to right; the height of a block is its edge, its depth grows with its channels."""
+def draw(table: pd.DataFrame, output: tuple[str, str], kernel_size: int, fields: tuple[str, ...]) -> Figure:
+    """Draw the parts from left to right; the height of a block is its edge, its depth grows with its channels.
+
+    `output` says what the network returns, and how from its last number.
+    """
     figure = new_figure(PAGE, 2.35)
     axes = figure.subplots()
     axes.set_axis_off()
@@ -64,7 +69,7 @@ def draw(table: pd.DataFrame, settings: FiguresSettings, kernel_size: int, field
         else:
             height = max(0.3, min(1.6, 0.045 * channels))
             width = _block(axes, place, height, 0.0, ORANGE, width=0.16)
-        _text(axes, place + width / 2, part, row, kernel_size, fields)
+        _text(axes, place + width / 2, part, row, kernel_size, fields, output[1])
         if number:
             arrow = FancyArrowPatch(
                 (place - 0.62, 0), (place - 0.14, 0), arrowstyle="-|>", mutation_scale=7, color=BLACK, linewidth=0.8
@@ -74,7 +79,7 @@ def draw(table: pd.DataFrame, settings: FiguresSettings, kernel_size: int, field
     axes.set_xlim(-0.7, place - 0.3)
     axes.set_ylim(-2.05, 1.35)
     total = int(table["parameters"].sum())
-    axes.set_title(f"{total:,} parameters; output: probability of “{settings.positive_name}”".replace(",", " "))
+    axes.set_title(f"{total:,} parameters; output: {output[0]}".replace(",", " "))
     return figure
 
 
@@ -95,7 +100,7 @@ def _block(axes: Axes, x: float, height: float, depth: float, colour: str, width
 
 
 def _text(
-    axes: Axes, x: float, part: str, row: dict[object, object], kernel_size: int, fields: tuple[str, ...]
+    axes: Axes, x: float, part: str, row: dict[object, object], kernel_size: int, fields: tuple[str, ...], last: str
 ) -> None:
     lines: list[str]
     if part == "input":
@@ -109,7 +114,7 @@ def _text(
     elif part == "hidden":
         lines = ["global mean", "and maximum,", f"{row['channels']} units"]
     else:
-        lines = ["sigmoid"]
+        lines = [last]
     axes.text(x, -0.95, part, ha="center", va="top", fontsize=7, fontweight="bold", color=BLACK)
     axes.text(x, -1.13, "\n".join(lines), ha="center", va="top", fontsize=6, color=GREY, linespacing=1.25)
 
@@ -118,4 +123,7 @@ def build(study: Study, sources: Sources) -> Drawing:
     """Draw the network that is explained."""
     table = tabulate(study, sources)
     network = study.training.models[study.interpret.model]
-    return Drawing(draw(table, study.figures, network.kernel_size, network.fields), table)
+    output = (f"probability of “{study.figures.positive_name}”", "sigmoid")
+    if kind_of(study) == "regression":
+        output = (bracketed(readable(study.training.property), unit_of(study)), "mean + scale × output")
+    return Drawing(draw(table, output, network.kernel_size, network.fields), table)

@@ -33,7 +33,7 @@
 
   function classMark(row) {
     if (!row.label) return "–";
-    return [make("span", row.label, { class: `class ${row.label === data.positive ? "positive" : "negative"}` })];
+    return [make("span", row.label, { class: `class ${row.class === data.positive ? "positive" : "negative"}` })];
   }
 
   function line(row) {
@@ -41,8 +41,8 @@
     structure(picture, row);
     const open = make("button", row.name || row.id, { type: "button", class: "open" });
     const cells = [picture, make("td", [open, make("br"), make("span", row.id, { class: "id" }), make("br"), make("code", row.raw)], { class: "name", "data-label": "name" })];
-    cells.push(make("td", classMark(row), { "data-label": "class" }));
-    row.predictions.forEach((value, place) => cells.push(make("td", written(value, (one) => one.toFixed(2)), { class: "number", "data-label": data.models[place] })));
+    cells.push(make("td", classMark(row), { "data-label": data.predicted.name, class: data.predicted.is_probability ? "" : "number" }));
+    row.predictions.forEach((value, place) => cells.push(make("td", written(value, (one) => one.toFixed(data.predicted.places)), { class: "number", "data-label": data.models[place] })));
     for (const [name, label, form] of COLUMNS) cells.push(make("td", written(row[name], form, row), { class: "number", "data-label": label }));
     const status = row.reason ? [row.status, make("br"), make("small", row.reason)] : row.status;
     cells.push(make("td", status, { class: row.status, "data-label": "status" }));
@@ -65,7 +65,7 @@
   let order = (a, b) => a.row - b.row;
   function filter() {
     const words = element("search").value.toLowerCase().split(/\s+/).filter(Boolean);
-    const wanted = [["label", "class"], ["status", "status"], ["reason", "reason"], ["verdict", "verdict"]].map(([name, id]) => [name, element(id).value]).filter(([, value]) => value);
+    const wanted = [["class", "class"], ["status", "status"], ["reason", "reason"], ["verdict", "verdict"]].map(([name, id]) => [name, element(id).value]).filter(([, value]) => value);
     found = rows.filter((row) => words.every((word) => row.text.includes(word)) && wanted.every(([name, value]) => row[name] === value)).sort(order);
     start = 0;
     draw();
@@ -114,8 +114,9 @@
 
   function facts(row) {
     const named = [["id", row.id], ["row", String(row.row)], ["as given", row.raw], ["SMILES", row.smiles], ["InChIKey", row.inchikey]];
-    named.push(["class", classMark(row)]);
-    row.predictions.forEach((value, index) => { if (value !== null) named.push([data.models[index], bar(value)]); });
+    named.push([data.predicted.name, classMark(row)]);
+    if (!data.predicted.is_probability && row.class) named.push(["half", row.class]);
+    row.predictions.forEach((value, index) => { if (value !== null) named.push([data.models[index], predicted(value)]); });
     for (const [name, label, form] of COLUMNS) if (row[name] !== null) named.push([label, written(row[name], form, row)]);
     if (row.num_conformers !== null) named.push(["conformers", String(row.num_conformers)]);
     if (row.num_voxels !== null) named.push(["voxels", row.num_voxels.toLocaleString("en").replaceAll(",", " ")]);
@@ -126,8 +127,9 @@
     return named.filter(([, value]) => value.length).flatMap(([name, value]) => [make("dt", name), make("dd", value)]);
   }
 
-  // A probability as a bar; the line in its middle is 0.5.
-  function bar(value) {
+  // A value with its unit; a probability as a bar, the line in its middle is 0.5.
+  function predicted(value) {
+    if (!data.predicted.is_probability) return `${written(value, (one) => one.toFixed(data.predicted.places))} ${data.predicted.unit}`.trim();
     const filled = make("span", "", { style: `width: ${100 * value}%`, class: value >= 0.5 ? "positive" : "negative" });
     return [make("span", value.toFixed(2), { class: "probability" }), make("span", [filled], { class: "bar-of", "aria-hidden": "true" })];
   }

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from decar import __version__
 from decar.atomic import write_text
 from decar.config import Study
-from decar.figures.catalogue import entry
+from decar.figures.catalogue import Entry, entries_of
 from decar.figures.report_clouds import clouds
 from decar.figures.report_data import report_data
 from decar.figures.scene import ELEMENT_COLOUR
@@ -33,10 +33,10 @@ def write_report(study: Study, sources: Sources, figures: Path, names: list[str]
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    data = report_data(study, sources)
+    data, entries = report_data(study, sources), entries_of(study)
     page = environment.get_template("report.html").render(
         **data,
-        figures={name: _figure(figures, name, study.figures.dots_per_inch) for name in names},
+        figures={name: _figure(figures, name, entries[name], study.figures.dots_per_inch) for name in names},
         css=_text("report.css"),
         script=_text("report_viewer.js") + _text("report.js"),
         # In an element of script no entity is read, and nothing but `</` ends it.
@@ -51,7 +51,8 @@ def _data(study: Study, data: dict[str, Any]) -> dict[str, Any]:
     """Return what the page's script reads."""
     names = {"positive": study.figures.positive_name, "negative": study.figures.negative_name}
     return {
-        "molecules": data["molecules"], "models": data["models"], **names, "elements": ELEMENT_COLOUR,
+        "molecules": data["molecules"], "models": data["models"], "predicted": data["predicted"], **names,
+        "elements": ELEMENT_COLOUR,
         "isovalues": {**dict.fromkeys(DENSITIES, study.figures.isovalue), "electrostatic_potential": 0.03},
     }  # fmt: skip
 
@@ -60,9 +61,8 @@ def _text(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 
 
-def _figure(folder: Path, name: str, dots_per_inch: int) -> dict[str, Any]:
+def _figure(folder: Path, name: str, about: Entry, dots_per_inch: int) -> dict[str, Any]:
     """Return title, caption, width on the page and data URI ("" where no format of a browser is there) of a figure."""
-    about = entry(name)
     paths = [folder / f"{name}.{suffix}" for suffix in FORMATS]
     chosen = [path for path in paths if path.exists() and (path.suffix == ".png" or path.stat().st_size < LARGEST_SVG)]
     uri, width = "", FULL

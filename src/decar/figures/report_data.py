@@ -13,38 +13,49 @@ from decar.errors import InputMoleculeError
 from decar.figures.learning_curves import TRAIN, VALIDATION
 from decar.figures.learning_curves import tabulate as learning_curves
 from decar.figures.molecule_table import label_text, model_columns, molecule_table
-from decar.figures.performance import METRICS, in_order, read_metrics, small_set_note
+from decar.figures.performance import ERRORS, METRICS_OF, in_order, metric_texts, read_metrics, small_set_note
 from decar.figures.pipeline import tabulate as pipeline
+from decar.figures.quantities import bracketed, places_of, value_unit
 from decar.figures.report_clouds import deflated
 from decar.figures.sources import Sources, read_columns
 from decar.figures.structure import structure_svg
 from decar.figures.style import readable
+from decar.predictions import kind_of, score_of
 
 Row = dict[str, Any]
 
 
 def report_data(study: Study, sources: Sources) -> Row:
     """Return everything that the page shows except the figures."""
-    metrics, table = read_metrics(sources), molecule_table(study, sources)
+    metrics, table, kind = read_metrics(sources), molecule_table(study, sources), kind_of(study)
     quality = read_columns(sources.records / "quality.parquet", ["level", "versions", "num_voxels", "num_electrons"])
     return {
         "study": study,
         "title": study.study,
         "summary": summary_sentences(study, table, metrics),
-        "note": small_set_note(metrics),
+        "note": small_set_note(metrics, kind),
         "tiles": _tiles(study, table, metrics),
         "stages": stage_rows(sources),
         "models": [readable(name.removeprefix("p:")) for name in model_columns(table)],
         "molecules": [_molecule(study, row, model_columns(table)) for row in _records(table)],
         "failures": failure_groups(table),
-        "performance": performance_rows(metrics),
-        "metrics": [readable(name) for name in METRICS],
+        "performance": performance_rows(metrics, kind),
+        "metrics": [(readable(name), value_unit(study) if name in ERRORS else "") for name in METRICS_OF[kind]],
+        "predicted": _predicted(study, table),
         "training": training_rows(sources),
         "level": _facts(quality["level"]),
         "versions": _facts(quality["versions"]),
         "places": _places(study, sources),
         "settings": yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
     }
+
+
+def _predicted(study: Study, table: pd.DataFrame) -> Row:
+    """Return how the page shows labels and predictions: kind, name of the label, unit and decimal places."""
+    is_binary = kind_of(study) == "binary"
+    name = "class" if is_binary else readable(study.training.property)
+    places = places_of(study, table["label"])
+    return {"is_probability": is_binary, "name": name, "unit": value_unit(study), "places": places}
 
 
 def _records(table: pd.DataFrame) -> list[Row]:
@@ -64,21 +75,25 @@ def summary_sentences(study: Study, table: pd.DataFrame, metrics: pd.DataFrame) 
         f"another row: {_count(counts, 'duplicate')}."
     )
     sentences = [first]
-    area = metrics[(metrics["metric"] == "auroc") & (metrics["scheme"] == study.interpret.scheme)]
+    score = score_of(study)
+    area = metrics[(metrics["metric"] == score.name) & (metrics["scheme"] == study.interpret.scheme)]
     own = area[area["model"] == study.interpret.model]
     if own.empty or pd.isna(own.iloc[0]["value"]):
         return sentences
-    rivals = area[area["model"] != study.interpret.model].sort_values("value", ascending=False)
+    rivals = area[area["model"] != study.interpret.model].sort_values("value", ascending=score.sign < 0)
     permuted = [name for name, model in study.training.models.items() if model.permuted_labels]
-    parts = [f"the network {readable(study.interpret.model)} reaches AUROC {_interval(own.iloc[0])}"]
+    unit = value_unit(study)
+    parts = [f"the network {readable(study.interpret.model)} reaches {score.text} {_interval(own.iloc[0], unit)}"]
     for role, words in (("control", "the geometry-only control"), ("baseline", "the best baseline,")):
         best = rivals[(rivals["role"] == role) & ~rivals["model"].isin(permuted)].head(1)
-        parts += [f"{words} {readable(row['model'])} {_interval(row)}" for _, row in best.iterrows()]
+        parts += [f"{words} {readable(row['model'])} {_interval(row, unit)}" for _, row in best.iterrows()]
     sentences.append(
         f"On the {int(own.iloc[0]['n'])} molecules of the test folds ({study.interpret.scheme} split), "
         + ", ".join(parts) + "."
     )  # fmt: skip
-    overlapping = rivals[rivals["high"] >= own.iloc[0]["low"]]
+    overlapping = rivals[
+        rivals["high"] >= own.iloc[0]["low"] if score.sign > 0 else rivals["low"] <= own.iloc[0]["high"]
+    ]
     if len(overlapping):
         sentences.append(
             f"Its interval overlaps that of {len(overlapping)} of {len(rivals)} rivals: no difference is shown."
@@ -91,16 +106,21 @@ def _count(counts: pd.Series, status: str) -> str:
     return "none" if number == 0 else str(number)
 
 
-def _interval(row: pd.Series) -> str:
-    return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+def _interval(row: pd.Series, unit: str) -> str:
+    value, low, high = metric_texts(row)
+    return f"{value} [{low}, {high}] {unit}".rstrip()
 
 
 def _tiles(study: Study, table: pd.DataFrame, metrics: pd.DataFrame) -> list[Row]:
     ok = table[table["status"] == "ok"]
     labels = ok["label"].map(lambda value: label_text(study, value))
     classes = " · ".join(f"{count} {name}" for name, count in labels[labels != ""].value_counts(sort=False).items())
+    detail, values = classes if labels.nunique() <= 4 else "", ok["label"].dropna()
+    if kind_of(study) == "regression" and len(values):
+        detail = f"{readable(study.training.property)}: {values.min():g} to {values.max():g} {value_unit(study)}"
+        detail = detail.replace("-", "−").rstrip()
     tiles = [
-        {"value": str(len(ok)), "name": "molecules", "detail": classes if labels.nunique() <= 4 else ""},
+        {"value": str(len(ok)), "name": "molecules", "detail": detail},
         {"value": str(int((table["status"] == "failed").sum())), "name": "failures", "detail": "reasons below"},
         {"value": f"{ok['num_voxels'].median():,.0f}".replace(",", " ") if ok["num_voxels"].notna().any() else "–",
          "name": "voxels", "detail": f"of a median box, {study.fields.spacing_angstrom:g} Å apart"},
@@ -114,10 +134,12 @@ def _tiles(study: Study, table: pd.DataFrame, metrics: pd.DataFrame) -> list[Row
                 "detail": "largest error of an electron count",
             }
         )
-    own = metrics[(metrics["metric"] == "auroc") & (metrics["model"] == study.interpret.model)]
+    score, unit = score_of(study), value_unit(study)
+    own = metrics[(metrics["metric"] == score.name) & (metrics["model"] == study.interpret.model)]
     for _, row in own.iterrows():
-        interval = f"[{row['low']:.2f}, {row['high']:.2f}], n = {int(row['n'])}"
-        tiles.append({"value": f"{row['value']:.2f}", "name": f"AUROC, {row['scheme']} split", "detail": interval})
+        value, low, high = metric_texts(row)
+        name = f"{bracketed(score.text, unit)}, {row['scheme']} split"
+        tiles.append({"value": value, "name": name, "detail": f"[{low}, {high}], n = {int(row['n'])}"})
     return tiles
 
 
@@ -145,15 +167,16 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def performance_rows(metrics: pd.DataFrame) -> list[Row]:
+def performance_rows(metrics: pd.DataFrame, kind: str = "binary") -> list[Row]:
     """Return a row a split and model: role, n, and (value, low, high) of each metric; best of a column is marked."""
     rows: list[Row] = []
     for scheme, of_scheme in metrics.groupby("scheme", sort=True):
-        best = of_scheme.groupby("metric")["value"].max()
+        values = of_scheme.groupby("metric")["value"]
+        best = {**values.max(), **{name: value for name, value in values.min().items() if name in ERRORS}}
         for model in in_order(of_scheme):
             part = of_scheme[of_scheme["model"] == model]
             by_metric = {str(row["metric"]): row for row in part.to_dict("records")}
-            cells = [_cell(by_metric.get(metric), best.get(metric)) for metric in METRICS]
+            cells = [_cell(by_metric.get(metric), best.get(metric)) for metric in METRICS_OF[kind]]
             rows.append({
                 "scheme": scheme, "model": readable(model), "role": part["role"].iloc[0], "n": int(part["n"].max()),
                 "cells": cells,
@@ -164,8 +187,8 @@ def performance_rows(metrics: pd.DataFrame) -> list[Row]:
 def _cell(row: Mapping[Any, Any] | None, best: object) -> Row:
     if row is None or pd.isna(row["value"]):
         return {"value": "–", "interval": "", "best": False}
-    interval = f"{row['low']:.2f} to {row['high']:.2f}".replace("-", "−")
-    return {"value": f"{row['value']:.2f}".replace("-", "−"), "interval": interval, "best": row["value"] == best}
+    value, low, high = (text.replace("-", "−") for text in metric_texts(row))
+    return {"value": value, "interval": f"{low} to {high}", "best": row["value"] == best}
 
 
 def training_rows(sources: Sources) -> list[Row]:
@@ -206,13 +229,15 @@ def _molecule(study: Study, row: Row, models: list[str]) -> Row:
     except InputMoleculeError:
         structure = ""
     texts = {name: str(row[name] or "") for name in ("id", "name", "raw", "smiles", "inchikey", "key", "content_hash")}
-    probability, verdict = row.get(f"p:{study.interpret.model}"), ""
-    if row["label"] is not None and probability is not None:
-        verdict = "right" if (probability >= 0.5) == (row["label"] > 0.5) else "wrong"
+    said, verdict = row.get(f"p:{study.interpret.model}"), ""
+    if kind_of(study) == "binary" and row["label"] is not None and said is not None:
+        verdict = "right" if (said >= 0.5) == (row["label"] > 0.5) else "wrong"
     return {
         **texts,
         "row": int(row["row"]),
         "label": label_text(study, row["label"]),
+        "value": _rounded(row["label"], 8),
+        "class": row["class"],
         "status": row["status"],
         "reason": readable(row["reason"]) if row["status"] == "failed" and row["reason"] else "",
         "stage": row["stage"] or "",

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from decar.errors import DataFormatError
+from decar.predictions import BEFORE
 from decar.receipt import read_table
 from decar.record import Place, Record, read_record
 
@@ -87,6 +88,8 @@ def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:
             raise DataFormatError("the table cannot be read", where=path, seen=str(error)) from error
     else:
         table = read_table(path)
+        if path.name == "predictions.parquet":
+            table = table.rename(columns=BEFORE)
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise DataFormatError(

@@ -99,7 +99,8 @@ def panel_letter(axes: Axes, letter: str) -> None:
 
 
 SPECIAL = {
-    "auroc": "AUROC", "mcc": "MCC", "atom_counts": "atom counts", "chemprop": "D-MPNN (Chemprop)",
+    "auroc": "AUROC", "mcc": "MCC", "rmse": "RMSE", "mae": "MAE", "r2": "R²",
+    "spearman": "Spearman’s ρ", "atom_counts": "atom counts", "chemprop": "D-MPNN (Chemprop)",
     "tuned_chemprop": "D-MPNN (Chemprop, tuned)",
     "lightgbm_ecfp4": "LightGBM on ECFP4", "lightgbm_ecfp4_descriptors": "LightGBM on ECFP4, descriptors",
     "tuned_lightgbm": "LightGBM (tuned)", "tuned_random_forest": "random forest (tuned)",

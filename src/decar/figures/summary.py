@@ -10,11 +10,13 @@ from decar.config import Study
 from decar.config_file import load_study
 from decar.figures.build import sources_of
 from decar.figures.catalogue import figure_names
-from decar.figures.performance import in_order, read_metrics
+from decar.figures.performance import in_order, metric_texts, read_metrics
+from decar.figures.quantities import bracketed, value_unit
 from decar.figures.report_data import stage_rows, training_rows
 from decar.figures.sources import Sources, read_columns
 from decar.figures.style import readable
 from decar.planning.frozen import Plan
+from decar.predictions import score_of
 from decar.stages import MOLECULE_STAGES
 
 LISTED = 5  # failures named one by one
@@ -39,7 +41,7 @@ def summarise(plan: Plan) -> list[SummaryRow]:
         ("records", sources.records / "stages.parquet", lambda: _records(sources)),
         ("shards", sources.dataset / "manifest.parquet", lambda: _shards(sources, folder, plan)),
         ("train", sources.models[-1] / "metrics.csv", lambda: _training(sources)),
-        ("evaluate", sources.evaluation / "metrics.parquet", lambda: _evaluation(sources)),
+        ("evaluate", sources.evaluation / "metrics.parquet", lambda: _evaluation(study, sources)),
         ("interpret", last, lambda: _interpretation(sources)),
         ("attribute", sources.attribution / "kernel_gallery.parquet", lambda: _attribution(sources)),
     ]
@@ -113,15 +115,16 @@ def _training(sources: Sources) -> list[SummaryRow]:
     return rows
 
 
-def _evaluation(sources: Sources) -> list[SummaryRow]:
-    metrics = read_metrics(sources)
+def _evaluation(study: Study, sources: Sources) -> list[SummaryRow]:
+    metrics, score = read_metrics(sources), score_of(study)
     rows = []
-    for scheme, part in metrics[metrics["metric"] == "auroc"].groupby("scheme", sort=True):
+    for scheme, part in metrics[metrics["metric"] == score.name].groupby("scheme", sort=True):
         by_model = {str(row["model"]): row for row in part.to_dict("records")}
         for model in in_order(part):
             row = by_model[model]
-            value = "undefined" if pd.isna(row["value"]) else f"{row['value']:.2f}"
-            detail = f"AUROC, {row['low']:.2f} to {row['high']:.2f}, n = {row['n']} ({row['role']})"
+            number, low, high = metric_texts(row)
+            value = "undefined" if pd.isna(row["value"]) else number
+            detail = f"{bracketed(score.text, value_unit(study))}, {low} to {high}, n = {row['n']} ({row['role']})"
             rows.append(SummaryRow("evaluate", f"{readable(model)}, {scheme} split", value, detail))
     return rows
 

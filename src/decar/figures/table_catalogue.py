@@ -12,31 +12,38 @@ from decar.figures import ablations, calibration, campaign
 from decar.figures.attribution_agreement import COLUMNS as AGREEMENT
 from decar.figures.attribution_agreement import KINDS
 from decar.figures.attribution_groups import COLUMNS as GROUPS
-from decar.figures.attribution_groups import LOOK
+from decar.figures.attribution_groups import LOOK, positive_means
 from decar.figures.attribution_tables import method_name
-from decar.figures.catalogue import TABLE_NAMES
+from decar.figures.catalogue import TABLE_NAMES, table_names
 from decar.figures.molecule_table import label_text, model_columns, molecule_table
-from decar.figures.performance import METRICS, in_order, read_metrics
+from decar.figures.performance import ERRORS, METRICS_OF, in_order, read_metrics
+from decar.figures.quantities import attribution_unit, places_of, value_unit
 from decar.figures.report_data import training_rows
 from decar.figures.sources import Sources, read_columns
 from decar.figures.style import readable
 from decar.figures.tables import Column, Table, write_table
+from decar.predictions import kind_of, score_of
 
 
 def molecules(study: Study, sources: Sources) -> Table:
     """Return every row of the user's table with what came of it."""
     rows = molecule_table(study, sources)
-    rows["class"] = [label_text(study, value) for value in rows["label"]]
+    is_binary, form = kind_of(study) == "binary", f".{places_of(study, rows['label'])}f"
+    rows["measured"] = [label_text(study, value) for value in rows["label"]]
+    label = Column("measured", study.training.property)
+    if not is_binary:
+        label = Column("label", study.training.property, value_unit(study), "g")
     rows["outcome"] = [_outcome(row) for row in rows.astype(object).to_dict("records")]
     models = model_columns(rows)
     columns = (
         Column("id", "identifier"), Column("name", "name"), Column("smiles", "SMILES"),
-        Column("class", study.training.property), Column("outcome", "outcome"),
+        label, Column("outcome", "outcome"),
         Column("num_electrons", "electrons", form=".0f"), Column("energy_hartree", "E", "hartree", ".5f"),
         Column("gap_ev", "gap", "eV", ".2f"), Column("dipole_debye", "dipole moment", "debye", ".2f"),
-        *(Column(name, f"p, {readable(name.removeprefix('p:'))}", form=".2f") for name in models),
+        *(Column(name, f"p, {readable(name.removeprefix('p:'))}", value_unit(study), form) for name in models),
     )  # fmt: skip
-    return Table("Molecules: quality figures, and the probability predicted while in the test fold.", columns, rows)
+    predicted = "probability" if is_binary else "value p"
+    return Table(f"Molecules: quality figures, and the {predicted} predicted while in the test fold.", columns, rows)
 
 
 def _outcome(row: dict[Any, Any]) -> str:
@@ -59,22 +66,25 @@ def performance(study: Study, sources: Sources) -> Table:
             rows.append(row)
     columns = (
         Column("scheme", "split"), Column("model", "model"), Column("role", "role"), Column("n", "molecules", form="d"),
-        *(Column(name, readable(name), low=f"{name}:low", high=f"{name}:high") for name in METRICS),
+        *(Column(name, readable(name), value_unit(study) if name in ERRORS else "", low=f"{name}:low",
+                 high=f"{name}:high") for name in METRICS_OF[kind_of(study)]),
     )  # fmt: skip
     share = f"{study.evaluate.confidence:.0%}"
     return Table(f"Performance on the test folds, with {share} bootstrap intervals.", columns, pd.DataFrame(rows))
 
 
 def ablation(study: Study, sources: Sources) -> Table:
-    """Return the differences of AUROC to the explained network."""
+    """Return the differences of AUROC, or of RMSE, to the explained network."""
+    score, unit = score_of(study), value_unit(study)
     rows = ablations.tabulate(study, sources).assign(model=lambda table: table["model"].map(readable))
     columns = (
         Column("scheme", "split"), Column("model", "model"), Column("role", "role"), Column("n", "molecules", form="d"),
-        Column("difference", "difference of AUROC", low="low", high="high"), Column("p", "p", form=".2g"),
-        Column("smallest_shown", "smallest difference shown", form=".2f"),
+        Column("difference", f"difference of {score.text}", unit, low="low", high="high"), Column("p", "p", form=".2g"),
+        Column("smallest_shown", "smallest difference shown", unit, ".2f" if score.sign > 0 else ".2g"),
     )  # fmt: skip
     own = readable(study.interpret.model)
-    return Table(f"AUROC less that of {own}, with DeLong's 95 % interval.", columns, rows)
+    test = "DeLong's 95 % interval" if score.sign > 0 else "the 95 % interval of the delta method; lower is better"
+    return Table(f"{score.text} less that of {own}, with {test}.", columns, rows)
 
 
 def calibrations(study: Study, sources: Sources) -> Table:
@@ -112,9 +122,10 @@ def groups(study: Study, sources: Sources) -> Table:
         Column("method", "method"), Column("network", "network"), Column("group", "group"),
         Column("num_molecules", "molecules", form="d"), Column("num_atoms", "heavy atoms", form="d"),
         Column("share", "share of the attribution", low="low", high="high"),
-        Column("attribution", "attribution", "logit", ".3f"),
+        Column("attribution", "attribution", attribution_unit(study), ".3f"),
     )  # fmt: skip
-    return Table(f"Attribution of functional groups, positive for {study.figures.positive_name}.", columns, rows)
+    positive = f"for {study.figures.positive_name}" if kind_of(study) == "binary" else positive_means(study)
+    return Table(f"Attribution of functional groups, positive {positive}.", columns, rows)
 
 
 def agreement(study: Study, sources: Sources) -> Table:
@@ -134,7 +145,6 @@ def agreement(study: Study, sources: Sources) -> Table:
 
 def kernels(study: Study, sources: Sources) -> Table:
     """Return the tests of every kernel of the trained network and its controls."""
-    del study
     names = ["form", "network", "kernel", "effect_size", "p_value", "p_adjusted"]
     rows = read_columns(sources.interpretation / "kernel_tests.parquet", names)
     columns = (
@@ -143,7 +153,8 @@ def kernels(study: Study, sources: Sources) -> Table:
         Column("p_adjusted", "p (Holm)", form=".2g"),
     )  # fmt: skip
     order = ["form", "network", "kernel"]
-    return Table("Kernels of the last layer: classes compared.", columns, rows.sort_values(order))
+    what = "classes" if kind_of(study) == "binary" else "molecules above the median and the rest"
+    return Table(f"Kernels of the last layer: {what} compared.", columns, rows.sort_values(order))
 
 
 def stages(study: Study, sources: Sources) -> Table:
@@ -173,5 +184,6 @@ TABLES = dict(zip(TABLE_NAMES, _BUILDERS, strict=True))
 
 
 def write_tables(study: Study, sources: Sources, folder: Path) -> list[Path]:
-    """Write every table in all three forms into `folder`; return the paths."""
-    return [path for name, build in TABLES.items() for path in write_table(build(study, sources), name, folder)]
+    """Write every table of the study in all three forms into `folder`; return the paths."""
+    return [path for name in table_names(study)
+            for path in write_table(TABLES[name](study, sources), name, folder)]  # fmt: skip

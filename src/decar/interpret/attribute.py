@@ -10,9 +10,11 @@
     example.h5                integrated gradients of the figures' example, mean over rotations (voxel_map.py); there
                               if the example and the method were asked for
 
+Of a regression everything is in the unit of the property in place of logits: outputs are mean + scale z.
+
 Networks: those of all folds, the first fold's from `attribution.num_seeds` seeds, the untrained one, and with
-`interpret.permuted_control` the one of permuted labels. The molecules are the figures' example, then both classes in
-turn, in order of key.
+`interpret.permuted_control` the one of permuted labels. The molecules are the figures' example, then both classes (of a
+regression: above the median, and the rest) in turn, in order of key.
 """
 
 from collections.abc import Callable, Sequence
@@ -47,6 +49,8 @@ from decar.interpret.run import ROTATIONS, padded
 from decar.interpret.voxel_map import write_map
 from decar.models.package import load_published
 from decar.models.published import PublishedNetwork
+from decar.models.task import Task
+from decar.predictions import boundary_of
 from decar.receipt import read_table, write_table
 from decar.record import Array
 from decar.store import Store
@@ -99,6 +103,11 @@ class Member:
     name: str
     network: PublishedNetwork
     dataset: ShardDataset
+    task: Task
+
+    def value(self, output: float) -> float:
+        """Return an output as it is reported: a logit, or the value of a regression in its unit."""
+        return self.task.mean + self.task.scale * output  # 0 and 1 of a binary task
 
     def voxels(self, molecule: Molecule) -> Array:
         """Return the molecule's padded voxels [channel, x, y, z]."""
@@ -113,7 +122,7 @@ def attribute_study(
     settings = study.attribution
     rotations = SIX[: settings.num_rotations]
     rows, checks, maps = [], [], []
-    for number, key in enumerate(keys := _chosen_keys(members[0], settings.num_molecules, example)):
+    for number, key in enumerate(keys := _chosen_keys(study, members[0], example)):
         molecule = _molecule(study, places, members[0], key)
         for member in members:
             for turn, rotation in enumerate(rotations if member.name == FIRST else (IDENTITY,)):
@@ -147,16 +156,18 @@ def _members(study: Study, places: Places) -> list[Member]:
             places.dataset, places.shards, study.interpret.scheme, fold, None, metadata["fields"],
             (str(metadata["property"]),), normalisation=Normalisation.from_json(metadata["normalisation"]),
         )  # fmt: skip
-        members.append(Member(name, network, dataset))
-    return [*members, Member("untrained", untrained(members[0].network, study), members[0].dataset)]
+        members.append(Member(name, network, dataset, Task.from_json(metadata["tasks"][0])))
+    first = members[0]
+    return [*members, Member("untrained", untrained(first.network, study), first.dataset, first.task)]
 
 
-def _chosen_keys(member: Member, count: int, example: str | None) -> list[str]:
+def _chosen_keys(study: Study, member: Member, example: str | None) -> list[str]:
     rows = member.dataset.rows.drop_duplicates("key").sort_values("key")
-    of_class = [list(part["key"]) for _, part in rows.groupby(label_column(member.dataset.properties[0]), sort=True)]
+    label = rows[label_column(member.dataset.properties[0])].to_numpy()
+    of_class = [list(part["key"]) for _, part in rows.groupby(label > boundary_of(study, label), sort=True)]
     in_turn = [key for key in chain.from_iterable(zip_longest(*reversed(of_class))) if key is not None]
     first = [example] if example in set(in_turn) else []
-    return [*first, *(key for key in in_turn if key != example)][:count]
+    return [*first, *(key for key in in_turn if key != example)][: study.attribution.num_molecules]
 
 
 def _molecule(study: Study, places: Places, member: Member, key: str) -> Molecule:
@@ -198,12 +209,12 @@ class Found:
 
 def _attributions(study: Study, member: Member, molecule: Molecule, turn: int, rotation: Rotation) -> Found:
     subject = _subject(member.voxels(molecule), molecule.cells, rotation)
-    logit, empty = logits(member.network, subject)
+    logit, empty = map(member.value, logits(member.network, subject))
     with held_norms(member.network, subject):
-        reference = logits(member.network, subject)[1]
+        reference = member.value(logits(member.network, subject)[1])
     found = Found([], [], {})
     for method in study.attribution.methods:
-        values = attribute(member.network, subject, method, study.attribution.num_steps)
+        values = member.task.scale * attribute(member.network, subject, method, study.attribution.num_steps)
         sums = sum_over_cells(values, subject.cells, molecule.num_atoms)
         head = {"key": molecule.key, "network": member.name, "rotation": turn, "method": method}
         found.voxels[method] = values

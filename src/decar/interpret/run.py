@@ -20,6 +20,7 @@ import pandas as pd
 from decar.config import Study
 from decar.dataset.normalise import Normalisation
 from decar.dataset.rotations import AUGMENTATION, IDENTITY, Rotation
+from decar.dataset.samples import label_column
 from decar.dataset.torch_dataset import ShardDataset
 from decar.interpret.controls import untrained
 from decar.interpret.correlation import Match, best_match
@@ -28,6 +29,7 @@ from decar.interpret.statistics import kernel_tests
 from decar.interpret.turned import folded_for, turned_activations
 from decar.models.package import load_published
 from decar.models.published import PublishedNetwork
+from decar.predictions import boundary_of
 from decar.receipt import write_table
 from decar.record import Array
 
@@ -47,7 +49,8 @@ def interpret(
     """Write kernel_correlation.parquet and kernel_tests.parquet to the folder `output`.
 
     `model_folder` is the folder of a training job, `permuted_folder` that of the same network trained on permuted
-    labels, or None. All labelled molecules count, with their subset in the first fold.
+    labels, or None. All labelled molecules count, with their subset in the first fold; the classes of a regression are
+    the molecules above the median and the rest.
     Raises DataFormatError when the packages, a shard or a table cannot be read.
     """
     network, metadata = load_published(model_folder / "model")
@@ -61,7 +64,10 @@ def interpret(
     stacks = {name: linear_stack(member, member.num_layers) for name, member in networks.items()}
     chosen, least = study.interpret, study.interpret.min_patch_variance
     rotations = ROTATIONS[chosen.rotations]
-    subset = dict(zip(dataset.rows["key"], dataset.rows["subset"]))
+    subset, label = (
+        dict(zip(dataset.rows["key"], dataset.rows[name]))
+        for name in ("subset", label_column(dataset.properties[0]))
+    )  # fmt: skip
     parts: list[pd.DataFrame] = []
     for index in range(len(dataset)):
         sample = dataset[index]
@@ -74,13 +80,14 @@ def interpret(
             }
             for form, match in found.items():
                 parts.append(_rows(form, name, match.correlation).assign(
-                    key=sample["key"], label=float(sample["label"][0]), subset=subset[sample["key"]],
+                    key=sample["key"], label=float(label[sample["key"]]), subset=subset[sample["key"]],
                     weight=sample["weight"],
                 ))  # fmt: skip
         report(f"{index + 1} of {len(dataset)} conformers")
     correlations = over_conformers(pd.concat(parts, ignore_index=True))
     write_table(output / "kernel_correlation.parquet", correlations)
-    write_table(output / "kernel_tests.parquet", kernel_tests(correlations))
+    boundary = boundary_of(study, correlations.drop_duplicates("key")["label"].to_numpy())
+    write_table(output / "kernel_tests.parquet", kernel_tests(correlations, boundary))
 
 
 def activation_match(

@@ -20,22 +20,23 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def kernel_tests(correlations: pd.DataFrame) -> pd.DataFrame:
+def kernel_tests(correlations: pd.DataFrame, boundary: float = 0.5) -> pd.DataFrame:
     """Return a row a form, network and kernel (`COLUMNS`), from form, network, kernel, label, subset, correlation.
 
-    With no molecule of a class the test is undefined: NaN. Molecules without a correlation are left out.
+    Labels above `boundary` are the positive class. With no molecule of a class the test is undefined: NaN. Molecules
+    without a correlation are left out.
     """
     rows: list[dict[str, object]] = []
     for (form, network, kernel), part in correlations.groupby(["form", "network", "kernel"], sort=True):
         known = part.loc[part["correlation"].notna()]
-        positive, negative = _classes(known)
+        positive, negative = _classes(known, boundary)
         effect, p_value = compare(positive, negative)
         unseen = known.loc[known["subset"] == "test"]
         rows.append({
             "form": form, "network": network, "kernel": kernel, "num_positive": len(positive),
             "num_negative": len(negative), "mean_positive": _mean(positive), "mean_negative": _mean(negative),
             "effect_size": effect, "p_value": p_value, "num_unseen": len(unseen),
-            "effect_size_unseen": compare(*_classes(unseen))[0],
+            "effect_size_unseen": compare(*_classes(unseen, boundary))[0],
         })  # fmt: skip
     table = pd.DataFrame(rows, columns=[name for name in COLUMNS if name != "p_adjusted"])
     adjusted = table.groupby(["form", "network"])["p_value"].transform(lambda values: holm(values.to_numpy()))
@@ -60,8 +61,8 @@ def holm(p_values: Array) -> Array:
     return adjusted
 
 
-def _classes(table: pd.DataFrame) -> tuple[Array, Array]:
-    values, is_positive = table["correlation"].to_numpy(np.float64), (table["label"] > 0.5).to_numpy()
+def _classes(table: pd.DataFrame, boundary: float) -> tuple[Array, Array]:
+    values, is_positive = table["correlation"].to_numpy(np.float64), (table["label"] > boundary).to_numpy()
     return values[is_positive], values[~is_positive]
 
 

@@ -13,6 +13,7 @@ from decar.errors import ConfigError
 from decar.molecules.graph import atomic_numbers_of, molecular_graph
 from decar.molecules.tables import labels_of
 from decar.planning.index import count_status
+from decar.predictions import kind_of
 from decar.quantum.pyscf_mole import covers
 
 NUM_PROBED = 100  # molecules whose elements are looked up in the basis sets
@@ -29,14 +30,14 @@ def check_index(study: Study, index: Path) -> None:
         )  # fmt: skip
     _check_example(study, index)
     _check_basis_sets(study, index)
-    _check_classes(study, index)
+    _check_labels(study, index)
     table = pq.read_table(index, columns=["status", "split_group", "scaffold"])
     molecules = table.filter(pc.equal(table["status"], "ok")).to_pandas()
     for split in study.dataset.splits:
         check_groups(molecules, split)
 
 
-def _check_classes(study: Study, index: Path) -> None:
+def _check_labels(study: Study, index: Path) -> None:
     labels = [f"label:{name}" for name in study.molecules.labels]
     table = pq.read_table(index, columns=["id", "key", "status", *labels])
     # Only molecules of several rows can have several values: for these alone rows are merged.
@@ -48,10 +49,14 @@ def _check_classes(study: Study, index: Path) -> None:
         merged.loc[merged["property"] == study.training.property, "value"],
         alone[f"label:{study.training.property}"].drop_null().to_pandas(),
     ])  # fmt: skip
-    if set(classes := values.unique().tolist()) != {0.0, 1.0}:
+    found = sorted(values.unique().tolist())
+    is_regression = kind_of(study) == "regression"
+    if len(found) < 2 if is_regression else found != [0.0, 1.0]:
+        lack = "two values that differ" if is_regression else "both classes"
         raise ConfigError(
-            f"the property {study.training.property!r} has not both classes", where=study.molecules.table,
-            seen=f"{len(values)} labelled molecules, values {sorted(classes)}", expected="0 and 1",
+            f"the property {study.training.property!r} has not {lack}", where=study.molecules.table,
+            seen=f"{len(values)} labelled molecules, values {found[:5]}",
+            expected="labels to learn from" if is_regression else "0 and 1",
         )  # fmt: skip
 
 

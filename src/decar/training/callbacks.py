@@ -21,7 +21,7 @@ from decar.atomic import atomic_path
 from decar.config import TrainingSettings
 from decar.errors import DataFormatError, FoldError
 from decar.training.module import FoldModule, learning_rate_at
-from decar.training.outcome import Outcome, auroc, gather, gathered, task_metrics, weighted_loss
+from decar.training.outcome import Outcome, gather, gathered, score, task_metrics, weighted_loss
 
 Row = dict[str, float]
 LAST, BEST = "last.ckpt", "best.ckpt"
@@ -43,8 +43,9 @@ def is_finished(rows: Sequence[Row], training: TrainingSettings, stop_by: str = 
 class EpochLog(Callback):
     """One row an epoch: epoch, train_loss, val_loss, train_auroc, val_auroc, learning_rate, gradient_norm_<layer>.
 
-    Metrics of further tasks follow the AUROCs (`task_metrics`). Losses are weighted like the objective; train_* are of
-    the rotated samples under dropout, while the weights change. In the file `kept` marks the best epoch so far.
+    Of a regression rmse in place of auroc. Metrics of further tasks follow (`task_metrics`). Losses are weighted like
+    the objective; train_* are of the rotated samples under dropout, while the weights change. In the file `kept` marks
+    the best epoch so far.
     """
 
     def __init__(
@@ -78,12 +79,11 @@ class EpochLog(Callback):
             raise FoldError(
                 "training diverged", where=f"epoch {epoch + 1}", seen=row, remedy="lower training.learning_rate"
             )
-        row |= {
-            "train_auroc": auroc(trained, pl_module.tasks),
-            "val_auroc": auroc(pl_module.evaluated, pl_module.tasks),
-            "learning_rate": learning_rate_at(epoch, self.training),
-        }
-        for name, own in (("train", trained), ("val", pl_module.evaluated)):
+        both = (("train", trained), ("val", pl_module.evaluated))
+        scores = {name: score(own, pl_module.tasks) for name, own in both}
+        row |= {f"{name}_{metric}": value for name, own in scores.items() for metric, value in own.items()}
+        row["learning_rate"] = learning_rate_at(epoch, self.training)
+        for name, own in both:
             row |= {f"{name}_{metric}": value for metric, value in task_metrics(own, pl_module.tasks).items()}
         steps = pl_module.gradient_norms
         row |= {f"gradient_norm_{name}": sum(step[name] for step in steps) / len(steps) for name in steps[0]}
@@ -94,7 +94,8 @@ class EpochLog(Callback):
                 table.assign(kept=table["epoch"] == self.best_epoch).to_csv(temporary, index=False)
             self.report(
                 f"epoch {epoch + 1} of {self.training.max_epochs}: loss {row['train_loss']:.4f}, "
-                f"validation {row['val_loss']:.4f}, AUROC {row['val_auroc']:.3f}"
+                f"validation {row['val_loss']:.4f}, "
+                + ", ".join(f"{metric.upper()} {value:.3g}" for metric, value in scores["val"].items())
             )
         if self.is_finished:
             trainer.should_stop = True

@@ -7,15 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.metrics import roc_auc_score
 from torchmetrics.functional import mean_absolute_error, r2_score
 from torchmetrics.functional.classification import binary_auroc, multiclass_accuracy
 
 from decar.dataset.samples import Batch
 from decar.models.task import Task, slices
+from decar.predictions import SCORES
 from decar.training.objectives import Objective, all_losses
 
-PREDICTION_COLUMNS = ("model", "scheme", "fold", "key", "subset", "label", "probability")
 TASK_COLUMNS = ("model", "scheme", "fold", "key", "subset", "property", "kind", "unit", "label", "column", "value")
 
 
@@ -77,12 +76,10 @@ def per_molecule(gathered: Sequence[Outcome], tasks: Sequence[Task], number: int
     return sums.reset_index()[["key", "label", *task.columns]]
 
 
-def auroc(gathered: Sequence[Outcome], tasks: Sequence[Task]) -> float:
-    """Return the area under the ROC curve of the first task over molecules; nan when only one class is there."""
-    table = per_molecule(gathered, tasks)
-    if table["label"].nunique() < 2:
-        return math.nan
-    return float(roc_auc_score(table["label"], table[tasks[0].name]))
+def score(gathered: Sequence[Outcome], tasks: Sequence[Task]) -> dict[str, float]:
+    """Return the score of the first task over molecules by its name, auroc or rmse; nan where it is undefined."""
+    table, of_kind = per_molecule(gathered, tasks), SCORES[tasks[0].kind]
+    return {of_kind.name: of_kind(table["label"].to_numpy(), table[tasks[0].name].to_numpy())}
 
 
 def task_metrics(gathered: Sequence[Outcome], tasks: Sequence[Task]) -> dict[str, float]:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch import Callback, Trainer
@@ -23,6 +24,7 @@ from decar.models.build import build_network
 from decar.models.network import Network
 from decar.models.package import Package, save_package
 from decar.models.task import Task
+from decar.predictions import COLUMNS
 from decar.provenance import provenance
 from decar.receipt import write_table
 from decar.stages import derive_seed, digest
@@ -40,7 +42,7 @@ from decar.training.fixed_readout import as_trained
 from decar.training.loaders import Loaders
 from decar.training.module import FoldModule
 from decar.training.objectives import make_objectives, properties_of
-from decar.training.outcome import PREDICTION_COLUMNS, TASK_COLUMNS, auroc, gathered, per_molecule, task_metrics
+from decar.training.outcome import TASK_COLUMNS, gathered, per_molecule, score, task_metrics
 from decar.training.pretrain import pretrain
 from decar.training.standardise import standardise_hidden
 from decar.training.trainer import Launched, make_trainer, quiet
@@ -204,8 +206,12 @@ def _fit(trainer: Trainer, module: FoldModule, loaders: Loaders, last: Path, log
 
 def _predictions(module: FoldModule, everything: VoxelDataset, job: Mapping[str, Any]) -> pd.DataFrame:
     """Return predictions.parquet: of the study's property, which the figures are about."""
-    table = per_molecule(module.evaluated, module.tasks).rename(columns={module.tasks[0].name: "probability"})
-    return table.assign(subset=table["key"].map(_subsets(everything)), **job)[list(PREDICTION_COLUMNS)]
+    name = module.tasks[0].name
+    table = per_molecule(module.evaluated, module.tasks).rename(columns={name: "prediction"})
+    # As in the table, not in single precision: models are joined by key and label.
+    label = everything.rows.drop_duplicates("key").set_index("key")[label_column(name)]
+    table = table.assign(label=table["key"].map(label).astype(np.float64))
+    return table.assign(subset=table["key"].map(_subsets(everything)), **job)[list(COLUMNS)]
 
 
 def _task_predictions(module: FoldModule, everything: VoxelDataset, job: Mapping[str, Any]) -> pd.DataFrame:
@@ -238,8 +244,8 @@ def _metadata(
     figures = {"best_epoch": best["epoch"], "num_epochs": len(log.rows), "val_loss": best["val_loss"]}
     for name in ("train", "validation", "test"):
         own = [outcome for outcome in module.evaluated if subset[outcome.key] == name]
-        figures[f"{name}_auroc"] = auroc(own, module.tasks)
-        figures |= {f"{name}_{metric}": value for metric, value in task_metrics(own, module.tasks).items()}
+        found = score(own, module.tasks) | task_metrics(own, module.tasks)
+        figures |= {f"{name}_{metric}": value for metric, value in found.items()}
     if everything.normalisation is None:
         raise ValueError("a network is trained on normalised voxels")
     return {
