@@ -9,7 +9,8 @@ it, exactly), comes into the study with that geometry as an entry of an SDF tabl
 `decar import-wavefunction` does it, with one Fock build (some seconds each). `--unchecked` leaves the Fock build out:
 electrons and orthonormality are still checked, and the record says so. `--multitask` writes a study of networks that
 learn four computed properties beside the taste: dipole moment, energy of the highest occupied orbital, RDKit's logP and
-polar surface area; it may share the store of the study without it (`store` in its study.yaml). `--unlabelled` names a
+polar surface area; it may share the store of the study without it (`store` in its study.yaml). Beside it are the study
+files of NUMBERS, whose networks and baselines learn one of these properties alone, a number. `--unlabelled` names a
 file of the same form whose groups have no `sweet`: its molecules come into the table without a label, as `u-<group>`.
 Records that are there are kept, so it may be stopped at any time. FOLDER lies wherever you like; a study file that is
 there is kept.
@@ -72,6 +73,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "published_density_24_rotations": {**NETWORKS["published"], **FIELDS["density"], "augmentation": "rotations_24"},
 }  # fmt: skip
 PROPERTIES = {"dipole": "debye", "highest_occupied": "hartree", "logp": "1", "polar_area": "angstrom^2"}
+NUMBERS = ("dipole", "highest_occupied")
 STUDY: dict[str, Any] = {
     "study": "shared",
     "molecules": {"labels": {"sweet": {"column": "sweet"}}, "protonation": "as_given"},
@@ -294,6 +296,22 @@ def multitask() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def number(name: str) -> dict[str, Any]:
+    """Return the parts of the study that differ: one of the properties is learned in place of the taste."""
+    labels = {name: {"column": name, "kind": "regression", "unit": PROPERTIES[name]}}
+    models = {
+        f"{architecture}_{of}": {"architecture": architecture, **NETWORKS[architecture], **fields, **readout}
+        for architecture, readout in (("published", {}), ("steerable", {"readout": "all"}))
+        for of, fields in FIELDS.items()
+    }
+    names = {"positive_name": "above the median", "negative_name": "up to the median"}
+    return {
+        "study": f"shared_{name}", "molecules": {**STUDY["molecules"], "labels": labels}, "figures": names,
+        "training": {**STUDY["training"], "property": name, "precision": "bfloat16", "models": models},
+        "benchmark": {"splits": STUDY["benchmark"]["splits"], "permuted": ["tuned_lssvm_descriptors"]},
+    }  # fmt: skip
+
+
 def further(name: str) -> dict[str, Any]:
     """Return the parts of a further study that differ."""
     return {
@@ -306,6 +324,8 @@ def changes_of(name: str) -> dict[str, Any]:
     """Return the parts of a study file, by its name, that differ from study.yaml."""
     if name == "study":
         return {}
+    if name in NUMBERS:
+        return number(name)
     return multitask() if name == "multitask" else further(name)
 
 
@@ -315,7 +335,7 @@ def settings_of(name: str, folder: Path, example: str) -> dict[str, Any]:
     return {
         **asked, "results": str(folder / "results"), "store": str(folder / "store"),
         "molecules": {**asked["molecules"], "table": str(folder / "table.sdf")},
-        "figures": {**STUDY["figures"], "example": example},
+        "figures": {**asked["figures"], "example": example},
     }  # fmt: skip
 
 
@@ -360,9 +380,8 @@ def main(
     write_text(folder / "table.sdf", entries)
     example = next(iter(molecules))
     study = write_study(folder, example, "multitask" if is_multitask else "study", is_main=True)
-    if not is_multitask:
-        for name in FURTHER:
-            write_study(folder, example, name)
+    for name in NUMBERS if is_multitask else FURTHER:
+        write_study(folder, example, name)
     store, num_imported = Store(study.store), 0
     for row in build_index(study.molecules, study.folder / "plan" / "rows", print).to_dict("records"):
         if row["status"] != "ok":
