@@ -3,7 +3,7 @@
     python -m benchmarks.shared_keep NAME RESULTS benchmarks/shared_benchmark
 
 NAME is that of the study file (benchmarks/shared_study.py), RESULTS the folder that `decar benchmark` wrote
-(results/<study>/benchmark/<hash>). Kept are NAME.parquet (probabilities of the test molecules by contender, split,
+(results/<study>/benchmark/<hash>). Kept are NAME.parquet (predictions of the test molecules by contender, split,
 seed, share and fold; molecules are numbers in the order of their keys), NAME.trainings.csv, NAME.settings.csv (of
 networks and Chemprop), and in made.json with which versions they were kept. Contenders that were kept before and are
 not in RESULTS stay. `python -m benchmarks.shared_page docs/benchmark.md` then writes the page.
@@ -26,11 +26,13 @@ PLACE = ["contender", "split", "share", "seed", "fold"]
 
 
 def compact(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return the predictions with numbers for keys, and probabilities of the test molecules alone."""
+    """Return the predictions with numbers for keys, and values of the test molecules alone."""
     number = {key: place for place, key in enumerate(sorted(set(predictions["key"])))}
     tested = predictions["subset"] == "test"
+    is_binary = predictions["label"].dropna().isin((0, 1)).all()
     kept = predictions.assign(
-        key=predictions["key"].map(number).astype(np.int16), label=predictions["label"].astype(np.int8),
+        key=predictions["key"].map(number).astype(np.int16),
+        label=predictions["label"].astype(np.int8) if is_binary else predictions["label"],
         seed=predictions["seed"].astype(np.int8), fold=predictions["fold"].astype(np.int8),
         prediction=predictions["prediction"].where(tested).astype(np.float32),
     )  # fmt: skip

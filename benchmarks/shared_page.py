@@ -7,11 +7,12 @@ those of `decar benchmark`; sections of studies that are not there are left as t
 """
 
 import argparse
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
-from benchmarks.shared_study import settings_of
+from benchmarks.shared_study import NUMBERS, settings_of
 
 from decar.atomic import write_text
 from decar.benchmark.permuted import permuted_table
@@ -67,6 +68,19 @@ COMPARED = (
     ("", "published_density_pretrained", "published_density_from_scratch"),
 )
 
+COMPARED_VALUES = (
+    ("density against shape", "published_density", "published_promolecular"),
+    ("", "steerable_density", "steerable_promolecular"),
+    ("the potential, too", "published_density_potential", "published_density"),
+    ("", "steerable_density_potential", "steerable_density"),
+    ("invariance", "steerable_density", "published_density"),
+    ("", "steerable_density_potential", "published_density_potential"),
+    ("descriptors against density and potential", "tuned_lssvm_descriptors", "published_density_potential"),
+    ("", "tuned_lssvm_descriptors", "steerable_density_potential"),
+    ("fingerprints against density and potential", "tuned_random_forest", "steerable_density_potential"),
+    ("D-MPNN against density and potential", "tuned_chemprop", "steerable_density_potential"),
+)
+
 
 def contenders(table: pd.DataFrame) -> str:
     """Return the table of the contenders on all training molecules, the best first."""
@@ -84,18 +98,33 @@ def contenders(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def pairs(table: pd.DataFrame) -> str:
-    """Return what each part brings: difference of the mean over folds and of the pooled AUROC, with their p.
+def values(table: pd.DataFrame) -> str:
+    """Return the table of the contenders that learned a number, the lowest error first."""
+    lines = [
+        "| contender | role | RMSE, mean of folds (95 %) | RMSE, pooled (95 %) | R² | Spearman |",
+        "|---|---|---|---|---:|---:|",
+    ]
+    for row in table[table["share"] == 1].sort_values("rmse").to_dict("records"):
+        lines.append(
+            f"| `{row['contender']}` | {row['role']} | {row['rmse']:.3g} ({row['low']:.3g} to {row['high']:.3g}) | "
+            f"{row['rmse_pooled']:.3g} ({row['pooled_low']:.3g} to {row['pooled_high']:.3g}) | {row['r2']:.2f} | "
+            f"{row['spearman']:.2f} |"
+        )
+    return "\n".join(lines) + "\n"
 
-    Empty where no pair of COMPARED is there.
+
+def pairs(table: pd.DataFrame, compared: Sequence[tuple[str, str, str]] = COMPARED, test: str = "DeLong") -> str:
+    """Return what each part brings: difference of the mean over folds and of the pooled score, with their p.
+
+    Empty where no pair of `compared` is there; `test` is that of the pooled score.
     """
     whole = table[table["share"] == 1].set_index(["first", "second"]) if len(table) else table
     head = [
-        "| what | difference | mean of folds | p | pooled | p (DeLong) | smallest shown |",
+        f"| what | difference | mean of folds | p | pooled | p ({test}) | smallest shown |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
     lines: list[str] = []
-    for what, first, second in COMPARED:
+    for what, first, second in compared:
         sign = 1 if (first, second) in whole.index else -1
         key = (first, second) if sign == 1 else (second, first)
         if key in whole.index:
@@ -233,6 +262,10 @@ MARKS = {
 def sections() -> dict[str, str]:
     """Return the text of each marked section of the page that the kept predictions tell."""
     found: dict[str, str] = {}
+    for name in NUMBERS:
+        if one := kept(name):
+            found[name] = values(one.contenders)
+            found[f"{name}_pairs"] = pairs(one.pairs, COMPARED_VALUES, "delta method")
     for name, (mark, mark_of_pairs) in MARKS.items():
         if one := kept(name):
             found[mark] = contenders(one.contenders)
