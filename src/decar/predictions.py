@@ -4,13 +4,12 @@ binary       prediction = probability of class 1     auroc   area under the ROC 
 regression   prediction = value in the unit          rmse    sqrt(mean of (y - p)^2)  [unit]         the lower
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score, root_mean_squared_error
 
 from decar.config import Study
 from decar.errors import DataFormatError
@@ -43,10 +42,16 @@ class Score:
 
 
 def _auroc(label: Array, probability: Array) -> float:
+    from sklearn.metrics import roc_auc_score  # noqa: PLC0415  a second, and every job imports this file
+
     return float(roc_auc_score(label, probability)) if len(np.unique(label)) == 2 else float("nan")
 
 
-SCORES = {"binary": Score("auroc", 1, _auroc), "regression": Score("rmse", -1, root_mean_squared_error)}
+def _rmse(label: Array, value: Array) -> float:
+    return float(np.sqrt(np.square(label - value).mean()))
+
+
+SCORES = {"binary": Score("auroc", 1, _auroc), "regression": Score("rmse", -1, _rmse)}
 
 
 def kind_of(study: Study) -> str:
@@ -63,13 +68,18 @@ def unit_of(study: Study) -> str:
 def boundary_of(study: Study, label: Array) -> float:
     """Return what labels of the positive class are above: 0.5, or the median of these labels of a regression.
 
+    Where half of them or more are the largest one, the largest below it: neither class is empty.
+
     Two classes of a regression serve pictures and tests that compare classes; nothing is learned from them.
     """
     if kind_of(study) == "binary":
         return 0.5
     known = np.asarray(label, dtype=np.float64)
     known = known[np.isfinite(known)]
-    return float(np.median(known)) if len(known) else float("nan")
+    if len(known) == 0:
+        return float("nan")
+    median, below = float(np.median(known)), known[known < known.max()]
+    return float(below.max()) if median == known.max() and len(below) else median
 
 
 def score_of(study: Study) -> Score:
@@ -77,16 +87,15 @@ def score_of(study: Study) -> Score:
     return SCORES[kind_of(study)]
 
 
-def read_predictions(path: Path) -> pd.DataFrame:
+def read_predictions(path: Path, columns: Sequence[str] = ("key", "subset", "label", "prediction")) -> pd.DataFrame:
     """Read a table of predictions, also one of decar before it learned regression (`BEFORE`).
 
-    Raises DataFormatError for one that is missing, damaged or without a column of predictions.
+    Raises DataFormatError for one that is missing, damaged or lacks one of these columns.
     """
     table = read_table(path).rename(columns=BEFORE)
-    missing = [name for name in ("key", "subset", "label", "prediction") if name not in table.columns]
-    if missing:
+    if not set(columns) <= set(table.columns):
         raise DataFormatError(
-            "predictions lack columns", where=path, seen=list(table.columns), expected=missing,
+            "predictions lack columns", where=path, seen=list(table.columns), expected=list(columns),
             remedy="delete the file and run the training again",
         )  # fmt: skip
     return table

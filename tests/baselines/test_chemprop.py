@@ -35,7 +35,7 @@ def test_it_learns_what_an_alcohol_is(tmp_path: Path) -> None:
 def test_it_learns_a_number(tmp_path: Path) -> None:
     """The number of carbon atoms, on a scale whose zero is far away, as that of a melting point is."""
     counts = LABELS.assign(value=[300.0 + 10 * text.count("C") for text in SMILES])
-    found = run_chemprop(None, MOLECULES, counts, SPLITS, 7, tmp_path, kind="regression")
+    found = run_chemprop(None, MOLECULES, counts, SPLITS, 7, tmp_path, SETTINGS[0], "regression")
     assert list(found["label"]) == list(counts["value"])
     test = found[found["subset"] == "test"]
     assert ((test["prediction"] - test["label"]) ** 2).mean() < 0.2 * test["label"].var()
@@ -59,8 +59,8 @@ def test_settings_are_options_and_what_is_whole_is_kept(tmp_path: Path) -> None:
     run_chemprop(str(program), MOLECULES, values, SPLITS, 7, tmp_path / "values", SETTINGS[0], "regression")
     trained = (tmp_path / "values" / "calls").read_text().splitlines()[0]
     assert "--task-type regression" in trained
-    assert trained.endswith("--tracking-metric rmse --depth 3 --dropout 0.0")
-    with pytest.raises(FoldError, match="train subset has not two values"):
+    assert trained.endswith("--tracking-metric mse --depth 3 --dropout 0.0")
+    with pytest.raises(FoldError, match="train subset has too few values"):
         run_chemprop(str(program), MOLECULES, LABELS.assign(value=0.5), SPLITS, 7, tmp_path / "one", kind="regression")
     one_class = LABELS.assign(value=LABELS["value"].where(SUBSETS != "validation", 0.0))
     with pytest.raises(FoldError, match="validation subset lacks a class"):

@@ -74,11 +74,15 @@ STAGE_CODE = {
         "dataset/torch_dataset.py",
         "dataset/rendered_dataset.py",
         "dataset/pose.py",
+        "predictions.py",
     ],
     "evaluate": [
         "evaluate/run.py",
         "evaluate/metrics.py",
         "evaluate/intervals.py",
+        "evaluate/regression.py",
+        "evaluate/measures.py",
+        "predictions.py",
         "baselines/models.py",
         "baselines/boosting.py",
         "baselines/tuned.py",
@@ -87,10 +91,12 @@ STAGE_CODE = {
     "interpret": [
         *(f"interpret/{name}.py" for name in ("run", "correlation", "receptive", "statistics")),
         *(f"interpret/{name}.py" for name in ("patches", "turned", "vacuum", "controls")),
+        "predictions.py",
     ],
     "attribute": [
         *(f"interpret/{name}.py" for name in ("attribute", "attribution", "cells", "agreement", "gallery")),
         *(f"interpret/{name}.py" for name in ("groups", "group_table", "kernel_shape")),
+        "predictions.py",
     ],
 }
 

@@ -4,7 +4,9 @@ from scipy.stats import t as student
 
 from decar.evaluate.calibration import brier, expected_calibration_error
 from decar.evaluate.metrics import metrics
-from decar.evaluate.paired import Difference, corrected_resampled_t, delong_covariance, delong_test
+from decar.evaluate.paired import Difference, corrected_resampled_t, delong_contrast, delong_covariance
+
+AGAINST = np.array([1.0, -1.0])
 
 
 def two_models(n=60, seed=0, lead=0.0):
@@ -43,7 +45,7 @@ def test_delong_p_is_that_of_swapping_the_models_molecule_by_molecule():
     label, first, second = two_models(n=150, seed=3, lead=1.0)
     # Swaps need a common scale: ranks leave the AUROC as it is.
     first, second = (np.argsort(np.argsort(p, kind="stable")).astype(float) for p in (first, second))
-    found = delong_test(label, first, second)
+    found = delong_contrast(label, np.stack([first, second]), AGAINST)
     generator = np.random.default_rng(5)
     differences = []
     for _ in range(1500):
@@ -57,7 +59,7 @@ def test_delong_p_is_that_of_swapping_the_models_molecule_by_molecule():
 
 def test_one_model_against_itself_does_not_differ():
     label, first, _ = two_models()
-    assert delong_test(label, first, first) == Difference(0.0, 0.0, 1.0)
+    assert delong_contrast(label, np.stack([first, first]), AGAINST) == Difference(0.0, 0.0, 1.0)
 
 
 def test_corrected_t_by_hand():

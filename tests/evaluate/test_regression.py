@@ -5,10 +5,12 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
+from decar.config import Study
 from decar.evaluate.intervals import bootstrap_intervals
 from decar.evaluate.measures import MEASURES
 from decar.evaluate.paired import rmse_contrast
 from decar.evaluate.regression import METRICS, metrics, undefined_note
+from decar.predictions import boundary_of
 from decar.record import Array
 
 
@@ -38,6 +40,9 @@ def test_metrics_are_those_of_the_libraries_and_weights_are_repetitions() -> Non
 
 
 def test_what_is_undefined_is_nan_and_says_why() -> None:
+    # The mean of a third of 0.1 is not 0.1: rounding is no spread.
+    rounded = metrics(np.full(28, 0.1), np.linspace(0, 1, 28), np.ones((2, 28)))
+    assert np.isnan([rounded["r2"], rounded["spearman"]]).all()
     label, value = np.full(4, 2.0), np.array([1.0, 2.0, 3.0, 4.0])
     found = metrics(label, value)
     assert np.isnan([found["r2"], found["spearman"]]).all()
@@ -77,3 +82,17 @@ def test_paired_difference_is_that_of_resampled_molecules() -> None:
     assert (same.value, same.p) == (0.0, 1.0)
     perfect = rmse_contrast(label, np.stack([label, models[0]]), np.array([1.0, -1.0]))
     assert np.isfinite(perfect.p)
+
+
+def test_halves_of_a_regression_are_never_empty() -> None:
+    study = Study.model_validate({
+        "study": "s", "molecules": {"table": "t.csv", "labels": {"p": {"column": "p", "kind": "regression"}}},
+        "training": {"property": "p", "models": {"decar": {}}}, "interpret": {"model": "decar"},
+        "figures": {"example": "1"},
+    })  # fmt: skip
+    assert boundary_of(study, np.array([1.0, 2.0, 3.0, np.nan])) == 2.0
+    capped = np.array([4.1, 4.5, 5.0, 6.0, 6.0, 6.0, 6.0, 6.0])
+    boundary = boundary_of(study, capped)
+    assert boundary == 5.0
+    assert (capped > boundary).sum() == 5
+    assert boundary_of(study, np.full(3, 2.0)) == 2.0

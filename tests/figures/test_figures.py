@@ -30,7 +30,7 @@ def test_figure_and_its_table_are_written(drawn: Drawn, name: str) -> None:
 def test_names_are_those_of_the_catalogue_and_unknown_ones_are_refused(drawn: Drawn) -> None:
     assert figure_names(drawn.study) == [name for name in CATALOGUE if name != "predicted_and_measured"]
     with pytest.raises(ConfigError, match="performance"):
-        entry("performnce")
+        entry("performnce", drawn.study)
 
 
 def test_roc_curves_end_in_the_corners_and_the_legend_gives_the_interval(drawn: Drawn) -> None:

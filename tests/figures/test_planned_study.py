@@ -156,6 +156,18 @@ def test_summary_counts_what_was_made(plan: Plan) -> None:
     assert rows["report", "page"].number == "0"
 
 
+def test_summary_names_molecules_whose_rows_disagree(plan: Plan, tmp_path: Path) -> None:
+    names = [f"m{number}" for number in range(7)]
+    conflicts = {"key": names, "property": "sweet", "ids": [[name, f"{name}b"] for name in names],
+                 "values": [[0.0, 1.0]] * 7}  # fmt: skip
+    pd.DataFrame(conflicts).to_parquet(tmp_path / "conflicts.parquet")
+    rows = {(row.stage, row.what): row for row in summarise(replace(plan, molecules=str(tmp_path)))}
+    found = rows["molecules", "conflicting labels"]
+    assert found.number == "7"
+    assert found.detail.startswith("rows of one molecule disagree, drop_label: sweet of m0, m0b; ")
+    assert found.detail.endswith("sweet of m4, m4b; and 2 more")
+
+
 def test_summary_of_an_unfinished_study_says_what_is_missing(plan: Plan, tmp_path: Path) -> None:
     names = ("dataset", "records", "evaluation", "interpretation")
     unfinished = replace(plan, **{name: str(tmp_path / name) for name in names},

@@ -37,7 +37,7 @@ def figure(request: pytest.FixtureRequest) -> Figure:
     name, kind = request.param
     drawn: Drawn = request.getfixturevalue("drawn" if kind == "binary" else "drawn_values")
     with style():
-        found = entry(name).load()(drawn.study, drawn.sources).figure
+        found = entry(name, drawn.study).load()(drawn.study, drawn.sources).figure
         FigureCanvasAgg(found).draw()
     return found
 

@@ -114,3 +114,19 @@ def test_labels_of_failed_molecules_are_left_out_and_order_does_not_matter() -> 
     assert conflicts.empty
     shuffled, _ = merge_labels(labels.sample(frac=1, random_state=1), keys, "drop_label")
     pd.testing.assert_frame_equal(shuffled, merge_labels(labels, keys, "drop_label")[0])
+
+
+def test_rows_of_a_number_are_averaged_where_asked() -> None:
+    settings = {"p": LabelSettings(column="p", kind="regression", unit="K"), "c": LabelSettings(column="c")}
+    table = parse_labels(rows(p=["6.3", "1", "6.1", "6.4"], c=["1", "1", "0", ""]), settings)
+    keys = {"m1": "b", "m2": "a", "m3": "b", "m4": "b"}
+    merged, conflicts = merge_labels(table, keys, "mean")
+    values = merged.set_index(["key", "property"])["value"]
+    assert values.to_dict() == {("a", "c"): 1.0, ("a", "p"): 1.0, ("b", "p"): pytest.approx(6.266666666666667)}
+    # What was averaged is listed as it was; classes that disagree are left out.
+    found = {(key, name): (ids, of) for key, name, ids, of in conflicts.itertuples(index=False)}
+    assert found == {("b", "c"): (["m1", "m3"], [1.0, 0.0]), ("b", "p"): (["m1", "m3", "m4"], [6.3, 6.1, 6.4])}
+    reverse, _ = merge_labels(table.iloc[::-1], keys, "mean")
+    assert reverse.set_index(["key", "property"])["value"].to_dict() == values.to_dict()
+    alone, _ = merge_labels(table, keys, "drop_label")
+    assert set(alone["key"]) == {"a"}

@@ -28,15 +28,16 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
 
 
-def planned(table: str, **many: object) -> dict[str, str]:
+def planned(table: str, learned: str = "sweet", unit: str | None = None, **many: object) -> dict[str, str]:
     """Return the folders of the training jobs by model and fold."""
     Path("table.csv").write_text(table)
+    other = "mass" if learned == "sweet" else "sweet"
     settings = {
         "study": "s",
         "molecules": {"table": "table.csv", "labels": {"sweet": {"column": "sweet"},
-                                                       "mass": {"column": "mass", "kind": "regression"}}},
+                                                       "mass": {"column": "mass", "kind": "regression", "unit": unit}}},
         "dataset": {"splits": [{"scheme": "random", "num_folds": 2}]},
-        "training": {"property": "sweet", "models": {"one": {}, "many": {"tasks": {"mass": {}}, **many}}},
+        "training": {"property": learned, "models": {"one": {}, "many": {"tasks": {other: {}}, **many}}},
         "interpret": {"model": "one"}, "figures": {"example": "a"},
     }  # fmt: skip
     study, index = Study.model_validate(settings), Path("index.parquet")
@@ -55,6 +56,13 @@ def package(folder: str, weights: str) -> None:
 def test_a_job_is_named_by_the_labels_that_it_learns() -> None:
     before, after = planned(TABLE), planned(TABLE.replace("CCl,1,", "CCl,1,50"))
     assert [name for name in before if before[name] != after[name]] == ["many 0", "many 1"]
+
+
+def test_a_job_is_named_by_the_unit_of_the_number_that_it_learns() -> None:
+    """Its package states the unit, and networks of two units do not predict together."""
+    for learned, renamed in (("mass", ["one 0", "one 1", "many 0", "many 1"]), ("sweet", ["many 0", "many 1"])):
+        before, after = planned(TABLE, learned), planned(TABLE, learned, "u")
+        assert [name for name in before if before[name] != after[name]] == renamed
 
 
 def test_a_job_is_named_by_pretraining_where_there_is_any() -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import r2_score, root_mean_squared_error
 
+from decar.errors import FoldError
 from decar.models.package import open_package
 from decar.training.train import train
 from tests.training.regression_study import make_regression_dataset, make_regression_study
@@ -54,3 +55,14 @@ def test_folds_have_labelled_molecules_in_even_numbers(tmp_path: Path) -> None:
     assert len(labelled) == 18
     tested = splits[(splits["subset"] == "test") & splits["key"].isin(labelled)].groupby("fold").size()
     assert tested.tolist() == [6, 6, 6]
+
+
+def test_labels_that_cannot_be_told_apart_are_refused(tmp_path: Path) -> None:
+    study = make_regression_study(tmp_path)
+    data = make_regression_dataset(tmp_path, study, 12)
+    path = data[0] / "labels.parquet"
+    labels = pd.read_parquet(path)
+    for values, message in ((0.1, "less than two values"), (labels["value"] / 1e4 - 4e4, "single precision")):
+        labels.assign(value=values).to_parquet(path)
+        with pytest.raises(FoldError, match=message):
+            train(study, *data, "density", "random", 0, tmp_path / "job")

@@ -22,8 +22,8 @@ from decar.receipt import write_table
 MAX_EPOCHS, PATIENCE = 100, 15
 # Steps of message passing and dropout, Chemprop's own (3, 0) first.
 SETTINGS = grid(depth=(3, 2, 5), dropout=(0.0, 0.2, 0.4))
-# Keeps the epoch by what settings are chosen by, too.
-BY_SCORE = {"binary": ("--tracking-metric", "roc"), "regression": ("--tracking-metric", "rmse")}
+# Keeps the epoch by what settings are chosen by, too; a lower mean square error is a lower RMSE.
+BY_SCORE = {"binary": ("--tracking-metric", "roc"), "regression": ("--tracking-metric", "mse")}
 TASK_TYPE = {"binary": "classification", "regression": "regression"}
 SUBSETS = {"train": "train", "validation": "val", "test": "test"}
 
@@ -43,7 +43,7 @@ def run_chemprop(
     if kept.exists():
         return read_predictions(kept)
     rows = splits.merge(labels[["key", "value"]], on="key").sort_values("key", ignore_index=True)
-    _check(rows, "lacks a class" if kind == "binary" else "has not two values")
+    _check(rows, kind)
     smiles = molecules.drop_duplicates("key").set_index("key")["smiles"]
     folder.mkdir(parents=True, exist_ok=True)
     table = pd.DataFrame({
@@ -74,11 +74,12 @@ def run_chemprop(
     return found
 
 
-def _check(rows: pd.DataFrame, lack: str) -> None:
+def _check(rows: pd.DataFrame, kind: str) -> None:
     """Raise FoldError for a fold that Chemprop would end with an error of its own."""
-    for subset in ("train", "validation"):
+    lack, least = ("lacks a class", 2) if kind == "binary" else ("has too few values", 1)
+    for subset, wanted in (("train", 2), ("validation", least)):
         counts = rows.loc[rows["subset"] == subset, "value"].value_counts().to_dict()
-        if len(counts) < 2:
+        if len(counts) < wanted:
             raise FoldError(
                 f"the {subset} subset {lack}, so Chemprop cannot learn or stop by it", seen=counts,
                 remedy="lower num_folds, raise validation_fraction, or leave chemprop out",

@@ -82,8 +82,8 @@ def tune_and_predict(
 ) -> Array:  # fmt: skip
     """Return the prediction of every row [n]; subset [n] is train, validation or test.
 
-    Without two labels that differ to train on their mean is the prediction; without two to validate on, the first
-    setting is taken.
+    Without two labels that differ to train on their mean is the prediction; without both classes, or any value, to
+    validate on, the first setting is taken.
     """
     function, settings = FITS[fit]
     is_train, is_fitted = subset == "train", subset != "test"
@@ -91,8 +91,9 @@ def tune_and_predict(
         return np.full(len(label), label[is_fitted].mean() if is_fitted.any() else np.nan)
     best = settings[0]
     is_asked = subset == "validation"
-    if len(np.unique(label[is_train])) > 1 and len(np.unique(label[is_asked])) > 1:
-        score = SCORES[kind]
+    score = SCORES[kind]
+    least = 2 if kind == "binary" else 1  # an error needs no second value
+    if len(np.unique(label[is_train])) > 1 and len(np.unique(label[is_asked])) >= least:
         best = max(settings, key=lambda one: score.sign * score(
             label[is_asked], function(features[is_train], label[is_train], features[is_asked], one, seed, kind)
         ))  # fmt: skip

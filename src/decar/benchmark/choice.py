@@ -22,7 +22,7 @@ def best_of(
 ) -> pd.DataFrame:  # fmt: skip
     """Return the predictions of the best score on the validation molecules, and write settings.csv.
 
-    Columns: `columns_of(score)`. The first of equals wins, and the first of all where validation lacks a class. Test
+    Columns: `columns_of(score)`. The first of equals wins, and the first of all where validation has no score. Test
     molecules are not looked at. What could not be trained has no score; raises its error where that is so of all.
     """
     values = [_validation_score(one, score) for one in found]

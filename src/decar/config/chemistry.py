@@ -36,8 +36,10 @@ class MoleculesSettings(Section):
     protonation: Literal["as_given", "neutral"] = Field(
         "neutral", description="`neutral`: charges of the parent are removed where protons allow it; `as_given`: kept."
     )
-    on_conflict: Literal["drop_label", "error"] = Field(
-        "drop_label", description="What happens when two rows of one molecule carry different labels."
+    on_conflict: Literal["drop_label", "mean", "error"] = Field(
+        "drop_label",
+        description="What happens when rows of one molecule carry different labels: the label is left out; a "
+        "regression has the `mean` of its rows (others are left out); or it is an error.",
     )
 
 

@@ -97,12 +97,13 @@ class BenchmarkSettings(Section):
     ensembles: dict[Name, Annotated[int, Field(ge=2)]] = Field(
         {},
         description="Network: how many of it, of other first weights and orders, are trained on each fold; the "
-        "contender `NAME_ensemble` is the mean of their probabilities.",
+        "contender `NAME_ensemble` is the mean of their predictions.",
     )
     tuned: dict[Name, dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]]] = Field(
         {},
         description="Network: values of settings of its `training.models` entry. Each combination is trained on each "
-        "fold; the contender `tuned_NAME` is the one of highest AUROC on the validation molecules.",
+        "fold; the contender `tuned_NAME` is the one of highest AUROC (of a regression: lowest RMSE) on the "
+        "validation molecules.",
     )
     chemprop_command: str | None = Field(
         None, description="Chemprop's program (workflow/envs/chemprop.yaml), or null for the `chemprop` on PATH."

@@ -59,15 +59,11 @@ def delong_covariance(label: Array, probabilities: Array) -> tuple[Array, Array]
     return np.array(auroc), np.reshape(covariance, (num_models, num_models))
 
 
-def delong_test(label: Array, first: Array, second: Array) -> Difference:
-    """Return AUROC(first) - AUROC(second) on the same molecules; p = 1 where no pair is ranked otherwise."""
-    return delong_contrast(label, np.stack([first, second]), np.array([1.0, -1.0]))
-
-
 def delong_contrast(label: Array, probabilities: Array, weight: Array) -> Difference:
     """Return sum_k weight_k AUROC_k on the same molecules, tested against 0; probabilities [model, n], weight [model].
 
     With +1/s for each of s seeds of one model and -1/s for those of another: the difference of their mean AUROCs.
+    p = 1 where no pair is ranked otherwise.
     """
     auroc, covariance = delong_covariance(label, probabilities)
     return _normal(float(weight @ auroc), float(np.sqrt(np.maximum(weight @ covariance @ weight, 0.0))))

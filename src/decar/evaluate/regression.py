@@ -27,7 +27,8 @@ def metrics(label: Array, value: Array, weight: Array | None = None) -> dict[str
         return {
             "rmse": error,
             "mae": np.asarray(weights @ np.abs(y - p) / weights.sum(axis=-1)),
-            "r2": np.where(spread > 0, 1 - error**2 / spread, np.nan),
+            # Of one value the spread is rounding, not zero.
+            "r2": np.where(_differ(weights, y), 1 - error**2 / spread, np.nan),
             "spearman": spearman(y, p, weights),
         }
 
@@ -49,6 +50,14 @@ def undefined_note(label: Array) -> str:
     """Return why metrics of these molecules are NaN, or an empty text where labels differ."""
     values = np.unique(np.asarray(label, dtype=np.float64))
     return "" if len(values) > 1 else f"undefined where NaN: {len(label)} molecules of {len(values)} value"
+
+
+def _differ(weight: Array, values: Array) -> Array:
+    """Return whether the values that have a weight are more than one [...]."""
+    is_there = weight > 0
+    return np.asarray(
+        np.where(is_there, values, -np.inf).max(axis=-1) > np.where(is_there, values, np.inf).min(axis=-1)
+    )
 
 
 def _covariance(weight: Array, first: Array, second: Array) -> Array:

@@ -35,7 +35,7 @@ def evaluate(
     column, test a molecule twice or have no molecule in common.
     """
     name = study.training.property
-    tables = [read_predictions(path)[list(COLUMNS)] for path in predictions]
+    tables = [read_predictions(path, COLUMNS)[list(COLUMNS)] for path in predictions]
     molecules, labels, splits = (read_table(dataset_folder / f"{part}.parquet") for part in _TABLES)
     for baseline in study.evaluate.baselines:
         tables.append(run_baseline(baseline, molecules, labels, splits, name, study.seed, kind_of(study)))

@@ -62,7 +62,7 @@ def build(
 ) -> list[Path]:
     """Draw the figure `name` into `folder`, in every format of the settings, with its table; return the paths."""
     with style():
-        drawing = entry(name).load()(study, sources)
+        drawing = entry(name, study).load()(study, sources)
     return save_drawing(drawing, name, folder, settings or study.figures)
 
 

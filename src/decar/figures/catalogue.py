@@ -299,8 +299,9 @@ def table_names(study: Study) -> list[str]:
     return [name for name in TABLE_NAMES if kind_of(study) == "binary" or name not in OF_PROBABILITIES]
 
 
-def entry(name: str) -> Entry:
-    """Return the entry of a figure; raises ConfigError for an unknown name."""
-    if name not in CATALOGUE:
-        raise ConfigError("unknown figure", seen=name, expected=", ".join(CATALOGUE))
-    return CATALOGUE[name]
+def entry(name: str, study: Study) -> Entry:
+    """Return the entry of a figure of a study; raises ConfigError for a name that it has not."""
+    known = entries_of(study)
+    if name not in known:
+        raise ConfigError("unknown figure", seen=name, expected=", ".join(known))
+    return known[name]

@@ -73,4 +73,4 @@ def label_text(study: Study, value: object) -> str:
     number = float(value)  # type: ignore[arg-type]
     if label.kind == "binary":
         return study.figures.positive_name if number > 0.5 else study.figures.negative_name
-    return f"{number:g} {unit_of(study)}".replace("-", "−", number < 0).strip()
+    return f"{number:.10g} {unit_of(study)}".replace("-", "−", number < 0).strip()

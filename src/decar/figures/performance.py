@@ -30,10 +30,10 @@ from decar.predictions import kind_of
 
 COLUMNS = ["model", "role", "scheme", "metric", "value", "low", "high", "n"]
 METRICS = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity", "mcc")
-METRICS_OF = {"binary": METRICS, "regression": ("rmse", "mae", "r2", "spearman")}
+METRICS_OF = {"binary": METRICS, "regression": MEASURES["regression"].names}
 ERRORS = ("rmse", "mae")  # in the unit of the property, of which the lower is the better
 CHANCE = {"auroc": 0.5, "balanced_accuracy": 0.5, "mcc": 0.0, "r2": 0.0, "spearman": 0.0}  # what a coin reaches
-UNSURE = 0.2  # an interval wider than this says little, of AUROC and of Spearman's correlation
+UNSURE = {"auroc": 0.2, "spearman": 0.4}  # an interval wider than this says little: a fifth of the range
 
 
 def read_metrics(sources: Sources) -> pd.DataFrame:
@@ -164,11 +164,12 @@ def _panel(axes: Axes, table: pd.DataFrame, rows: list[tuple[str, str | None]], 
 
 def small_set_note(table: pd.DataFrame, kind: str = "binary") -> str | None:
     """Return what a reader must know when intervals of AUROC (of a regression: Spearman's) are wide, else None."""
-    area = table[(table["metric"] == MEASURES[kind].chance[0]) & (table["role"] != "baseline")]
+    metric = MEASURES[kind].chance[0]
+    area = table[(table["metric"] == metric) & (table["role"] != "baseline")]
     if area.empty:
         return None
     width = area["high"] - area["low"]
-    if width.notna().any() and float(width.max()) <= UNSURE:
+    if width.notna().any() and float(width.max()) <= UNSURE[metric]:
         return None
     return (
         f"With {int(area['n'].max())} molecules no metric means anything: the intervals show it. What this study shows "

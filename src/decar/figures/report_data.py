@@ -91,9 +91,7 @@ def summary_sentences(study: Study, table: pd.DataFrame, metrics: pd.DataFrame) 
         f"On the {int(own.iloc[0]['n'])} molecules of the test folds ({study.interpret.scheme} split), "
         + ", ".join(parts) + "."
     )  # fmt: skip
-    overlapping = rivals[
-        rivals["high"] >= own.iloc[0]["low"] if score.sign > 0 else rivals["low"] <= own.iloc[0]["high"]
-    ]
+    overlapping = rivals[(rivals["high"] >= own.iloc[0]["low"]) & (rivals["low"] <= own.iloc[0]["high"])]
     if len(overlapping):
         sentences.append(
             f"Its interval overlaps that of {len(overlapping)} of {len(rivals)} rivals: no difference is shown."
@@ -117,7 +115,7 @@ def _tiles(study: Study, table: pd.DataFrame, metrics: pd.DataFrame) -> list[Row
     classes = " · ".join(f"{count} {name}" for name, count in labels[labels != ""].value_counts(sort=False).items())
     detail, values = classes if labels.nunique() <= 4 else "", ok["label"].dropna()
     if kind_of(study) == "regression" and len(values):
-        detail = f"{readable(study.training.property)}: {values.min():g} to {values.max():g} {value_unit(study)}"
+        detail = f"{readable(study.training.property)}: {values.min():.10g} to {values.max():.10g} {value_unit(study)}"
         detail = detail.replace("-", "−").rstrip()
     tiles = [
         {"value": str(len(ok)), "name": "molecules", "detail": detail},

@@ -37,7 +37,7 @@ def summarise(plan: Plan) -> list[SummaryRow]:
     sources = sources_of(study, plan)
     last = sources.interpretation / "kernel_tests.parquet"
     parts: list[tuple[str, Path, Callable[[], list[SummaryRow]]]] = [
-        ("molecules", sources.dataset / "failures.csv", lambda: _molecules(study, sources)),
+        ("molecules", sources.dataset / "failures.csv", lambda: _molecules(study, sources, Path(plan.molecules))),
         ("records", sources.records / "stages.parquet", lambda: _records(sources)),
         ("shards", sources.dataset / "manifest.parquet", lambda: _shards(sources, folder, plan)),
         ("train", sources.models[-1] / "metrics.csv", lambda: _training(sources)),
@@ -65,7 +65,7 @@ def summarise(plan: Plan) -> list[SummaryRow]:
     return rows
 
 
-def _molecules(study: Study, sources: Sources) -> list[SummaryRow]:
+def _molecules(study: Study, sources: Sources, folder: Path) -> list[SummaryRow]:
     index = read_columns(sources.index, ["status"])
     failures = read_columns(sources.dataset / "failures.csv", ["id", "stage", "reason"])
     counts = index["status"].value_counts()
@@ -76,6 +76,13 @@ def _molecules(study: Study, sources: Sources) -> list[SummaryRow]:
     if len(failures) > len(reasons):
         reasons.append(f"and {len(failures) - len(reasons)} more in {sources.dataset / 'failures.csv'}")
     rows.append(SummaryRow("molecules", "failures", str(len(failures)), "; ".join(reasons)))
+    path = folder / "conflicts.parquet"
+    if path.exists() and len(conflicts := read_columns(path, ["property", "ids"])):
+        pairs = conflicts.head(LISTED)[["property", "ids"]].to_numpy().tolist()
+        some = [f"{name} of {', '.join(ids)}" for name, ids in pairs]
+        more = f"; and {len(conflicts) - LISTED} more" if len(conflicts) > LISTED else ""
+        detail = f"rows of one molecule disagree, {study.molecules.on_conflict}: {'; '.join(some)}{more}"
+        rows.append(SummaryRow("molecules", "conflicting labels", str(len(conflicts)), detail))
     return rows
 
 

@@ -32,7 +32,7 @@ def molecules(study: Study, sources: Sources) -> Table:
     rows["measured"] = [label_text(study, value) for value in rows["label"]]
     label = Column("measured", study.training.property)
     if not is_binary:
-        label = Column("label", study.training.property, value_unit(study), "g")
+        label = Column("label", study.training.property, value_unit(study), ".10g")
     rows["outcome"] = [_outcome(row) for row in rows.astype(object).to_dict("records")]
     models = model_columns(rows)
     columns = (

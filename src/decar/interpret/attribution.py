@@ -6,7 +6,8 @@ r"""Where a network looks: what each voxel of the field contributes to its logit
     grad_cam               sum_c (mean over voxels of df/dA_c) A_c at the last convolution        arXiv 1610.02391
                            without the final rectifier, so that it keeps its sign; interpolated to the voxels
 
-All are in units of the logit; positive speaks for the positive class.
+All are in units of the logit (of a regression: of the network's output); positive speaks for the positive class, or a
+higher value.
 
 g is f with the mean and the variance of every norm held at those of the molecule, g(x) = f(x). With free norms the
 path from vacuum says nothing: f(t x) of a trained network was the same from t = 1 down to 0.01, then swung by three

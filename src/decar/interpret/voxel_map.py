@@ -2,7 +2,7 @@
 
 /              format = "decar attribution map", format_version, key, origin_bohr (3,), spacing_bohr,
                checksum = decar.record.array_hash of the values
-/attribution   [x, y, z], float32, logit per voxel
+/attribution   [x, y, z], float32, logit (of a regression: unit of the property) per voxel
 """
 
 from dataclasses import dataclass

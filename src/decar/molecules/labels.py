@@ -17,6 +17,7 @@ from decar.config import LabelSettings
 from decar.errors import ConfigError, DataFormatError
 
 Floats = NDArray[np.float64]
+OnConflict = Literal["drop_label", "mean", "error"]
 LABEL_COLUMNS = ("id", "property", "value", "kind", "unit")
 MERGED_COLUMNS = ("key", "property", "value", "kind", "unit")
 CONFLICT_COLUMNS = ("key", "property", "ids", "values")
@@ -72,20 +73,20 @@ def label_values(rows: pd.DataFrame, name: str, label: LabelSettings) -> Floats:
 
 
 def merge_labels(
-    labels: pd.DataFrame, keys: Mapping[str, str], on_conflict: Literal["drop_label", "error"]
+    labels: pd.DataFrame, keys: Mapping[str, str], on_conflict: OnConflict
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Join the labels of rows that are the same molecule: (labels, conflicts).
 
     `keys` maps identifiers to keys; identifiers without one (molecules that failed) are left out. Labels: key,
     property, value, kind, unit, sorted by key and property. Conflicts: key, property, and the identifiers and values
-    that disagree (lists of equal length). With `drop_label` a label in conflict is left out; with `error` the first
-    one raises ConfigError.
+    that disagree (lists of equal length). With `drop_label` a label in conflict is left out; with `mean` that of a
+    regression is the mean of its rows; with `error` the first one raises ConfigError.
     """
     known = labels.assign(key=labels["id"].map(dict(keys))).dropna(subset="key")
     return merge_keyed(known, on_conflict)
 
 
-def merge_keyed(known: pd.DataFrame, on_conflict: Literal["drop_label", "error"]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def merge_keyed(known: pd.DataFrame, on_conflict: OnConflict) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Join labels (see `merge_labels`) that have a column `key` already."""
     known = known.sort_values(["key", "property"], kind="stable", ignore_index=True)
     names = known[["key", "property"]]
@@ -94,9 +95,16 @@ def merge_keyed(known: pd.DataFrame, on_conflict: Literal["drop_label", "error"]
     values = known["value"].to_numpy()
     differs = np.zeros(int(first.sum()), dtype=bool)
     differs[group[values != values[np.flatnonzero(first)][group]]] = True
-    merged = known.loc[first & ~differs[group], list(MERGED_COLUMNS)]
+    is_kept = ~differs
+    if on_conflict == "mean" and len(known):
+        is_kept |= (known.loc[first, "kind"] == "regression").to_numpy()
+        # Sorted within a molecule: their sum does not depend on the order of the rows.
+        ordered = known.assign(group=group).sort_values(["group", "value"])
+        means = ordered.groupby("group")["value"].mean().to_numpy()
+        known = known.assign(value=np.where(differs[group], means[group], values))
+    merged = known.loc[first & is_kept[group], list(MERGED_COLUMNS)]
     conflicts = []
-    for (key, name), part in known.loc[differs[group]].groupby(["key", "property"], sort=True):
+    for (key, name), part in known.assign(value=values).loc[differs[group]].groupby(["key", "property"], sort=True):
         if on_conflict == "error":
             raise ConfigError(
                 f"rows of one molecule carry different values of {name!r}",

@@ -43,7 +43,7 @@ def _check_labels(study: Study, index: Path) -> None:
     # Only molecules of several rows can have several values: for these alone rows are merged.
     repeated = pc.unique(table.filter(pc.equal(table["status"], "duplicate"))["key"])
     is_repeated = pc.is_in(table["key"], repeated)
-    merged, _ = labels_of(study.molecules, table.filter(is_repeated).to_pandas())
+    merged, conflicts = labels_of(study.molecules, table.filter(is_repeated).to_pandas())
     alone = table.filter(pc.and_(pc.equal(table["status"], "ok"), pc.invert(is_repeated)))
     values = pd.concat([
         merged.loc[merged["property"] == study.training.property, "value"],
@@ -53,9 +53,11 @@ def _check_labels(study: Study, index: Path) -> None:
     is_regression = kind_of(study) == "regression"
     if len(found) < 2 if is_regression else found != [0.0, 1.0]:
         lack = "two values that differ" if is_regression else "both classes"
+        own = conflicts[conflicts["property"] == study.training.property]
+        dropped = f"; {len(own)} molecules whose rows disagree (molecules.on_conflict)" if len(own) else ""
         raise ConfigError(
             f"the property {study.training.property!r} has not {lack}", where=study.molecules.table,
-            seen=f"{len(values)} labelled molecules, values {found[:5]}",
+            seen=f"{len(values)} labelled molecules, values {found[:5]}{dropped}",
             expected="labels to learn from" if is_regression else "0 and 1",
         )  # fmt: skip
 

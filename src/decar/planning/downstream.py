@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from decar.benchmark.parts import benchmark_folder
-from decar.config import LATER_SETTINGS, Study
+from decar.config import LATER_SETTINGS, LabelSettings, Study
 from decar.models.place import initial_weights
 from decar.planning.batches import SHORT
 from decar.planning.frozen import TrainingJob
@@ -36,7 +36,7 @@ def name_downstream(study: Study, index: Path, molecules: str, smiles: str, shar
     data = digest([
         STAGE_VERSION["molecules"], STAGE_VERSION["shards"], settings_digests(study)["fields"],
         molecules, _grouped(index), _labelled(index, study.training.property),
-        study.molecules.labels[study.training.property].kind, study.molecules.on_conflict, study.seed,
+        *_meaning(study.molecules.labels[study.training.property]), study.molecules.on_conflict, study.seed,
     ])  # fmt: skip
     training, hashes = _training(
         study, settings, data, lambda names: [_further(study, index, name) for name in sorted(names)]
@@ -71,6 +71,11 @@ def name_downstream(study: Study, index: Path, molecules: str, smiles: str, shar
             [STAGE_VERSION["figures"], dataset, evaluated, explained, attributed, settings["figures"], *compared]
         )[:SHORT],
     }
+
+
+def _meaning(label: LabelSettings) -> list[str | None]:
+    """Return what a network of this label says of it in its package."""
+    return [label.kind, label.unit] if label.kind == "regression" else [label.kind]
 
 
 def _listed(index: Path) -> str:

@@ -10,9 +10,8 @@ a property with few labels weighs as much as it has labels, unless its `weight` 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +23,8 @@ from decar.config import ModelSettings, Study
 from decar.dataset.samples import label_column
 from decar.errors import ConfigError, FoldError
 from decar.models.task import Task, slices
+
+LARGEST_MEAN = 1e5  # standard deviations: labels are float32 in a batch
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,15 @@ def _objective(study: Study, settings: ModelSettings, training: pd.DataFrame, na
     if label.kind == "regression":
         mean = float(np.average(values, weights=shares)) if len(values) else math.nan
         scale = float(np.sqrt(np.average((values - mean) ** 2, weights=shares))) if len(values) else 0.0
-        if not scale > 0:
-            raise _unlearnable(name, dict.fromkeys(values.tolist()), "labels of more than one value")
+        found = np.unique(values)
+        if len(found) < 2:
+            raise _unlearnable(name, "has labels of less than two values", found.tolist(), "two values that differ")
+        if abs(mean) > LARGEST_MEAN * scale:
+            raise _unlearnable(
+                name, "has labels that single precision cannot tell apart",
+                f"mean {mean:g}, standard deviation {scale:g}",
+                f"a mean of {LARGEST_MEAN:g} standard deviations at most", "subtract a constant from the labels",
+            )  # fmt: skip
         return Objective(Task(name, "regression", label.unit, mean=mean, scale=scale), weight, ())
     if label.kind == "category":
         raise ConfigError("a category is not learned", where=f"the property {name}", expected="binary or multiclass")
@@ -100,14 +108,16 @@ def _objective(study: Study, settings: ModelSettings, training: pd.DataFrame, na
     classes = tuple(float(value) for value in counts.index)
     if len(classes) < 2 or (label.kind == "binary" and set(classes) != {0.0, 1.0}):
         wanted = "molecules of both classes, 0 and 1" if label.kind == "binary" else "molecules of two classes or more"
-        raise _unlearnable(name, counts.to_dict(), wanted)
+        raise _unlearnable(name, "lacks a class", counts.to_dict(), wanted)
     by_class = counts.sum() / (len(classes) * counts) if study.training.class_weights else counts * 0 + 1
     task = Task(name, label.kind, label.unit, classes if label.kind == "multiclass" else ())
     return Objective(task, weight, tuple(float(value) for value in by_class))
 
 
-def _unlearnable(name: str, seen: Mapping[Any, Any], expected: str) -> FoldError:
+def _unlearnable(
+    name: str, what: str, seen: object, expected: str, remedy: str = "add molecules, lower num_folds, or leave the"
+    " property out",
+) -> FoldError:  # fmt: skip
     return FoldError(
-        "the training subset lacks a class", where=f"the property {name}", seen=dict(seen), expected=expected,
-        remedy="add molecules, lower num_folds, or leave the property out",
-    )  # fmt: skip
+        f"the training subset {what}", where=f"the property {name}", seen=seen, expected=expected, remedy=remedy
+    )
