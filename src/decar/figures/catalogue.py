@@ -161,7 +161,8 @@ CATALOGUE = {
         "dotted. A line that still rises at 100 % would gain from more molecules.",
         of_regression="RMSE of the contenders of the benchmark against the share of the training molecules that they "
         "were given (mean of folds, with the interval of the corrected resampled t), the lower the better; networks "
-        "solid, controls dashed, baselines dotted; the dotted grey line is the standard deviation of the labels. A "
+        "solid, controls dashed, baselines dotted; the dotted grey line is the standard deviation of the labels, which "
+        "is about what their mean reaches. A "
         "line that still falls at 100 % would gain from more molecules.",
     ),
     "ablations": Entry(
