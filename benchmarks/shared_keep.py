@@ -17,12 +17,11 @@ import numpy as np
 import pandas as pd
 
 from decar.atomic import write_text
+from decar.benchmark.parts import PLACE
 from decar.predictions import read_predictions
 from decar.provenance import provenance
 from decar.receipt import write_csv, write_table
 from decar.stages import STAGE_VERSION
-
-PLACE = ["contender", "split", "share", "seed", "fold"]
 
 
 def compact(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -44,7 +43,7 @@ def with_others(own: pd.DataFrame, before: pd.DataFrame | None) -> pd.DataFrame:
     if before is None:
         return own
     others = before.loc[~before["contender"].isin(own["contender"])]
-    return pd.concat([others, own], ignore_index=True).sort_values(PLACE, kind="stable", ignore_index=True)
+    return pd.concat([others, own], ignore_index=True).sort_values(list(PLACE), kind="stable", ignore_index=True)
 
 
 def main(name: str, results: Path, folder: Path) -> None:

@@ -44,7 +44,7 @@ class Contender(NamedTuple):
     label: Array  # [molecule]
     prediction: Array  # [seed, molecule]
     seeds: list[int]
-    folds: pd.DataFrame  # seed, fold, columns of `fold_columns`
+    folds: pd.DataFrame  # seed, fold, `fold_metrics`, test_over_train
 
 
 def contenders_table(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
@@ -75,13 +75,13 @@ def folds_table(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
         one.folds.assign(split=split, share=share, contender=name)
         for (split, share), found in _runs(study, predictions) for name, one in found.items()
     ]  # fmt: skip
-    columns = [*RUN, "seed", "fold", *fold_columns(measures_of(study))]
+    columns = [*RUN, "seed", "fold", *fold_metrics(measures_of(study)), "test_over_train"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def fold_columns(measures: Measures) -> list[str]:
-    """Return the figures of a fold: score, what chance is known by where that is another one, test_over_train."""
-    return [*dict.fromkeys((measures.score.name, measures.chance[0])), "test_over_train"]
+def fold_metrics(measures: Measures) -> list[str]:
+    """Return the metrics of a fold: its score, and what chance is known by where that is another one."""
+    return list(dict.fromkeys((measures.score.name, measures.chance[0])))
 
 
 def calibration_table(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
@@ -134,7 +134,7 @@ def _contender(study: Study, complete: pd.DataFrame, test: pd.DataFrame) -> Cont
         values = measures.of(part["label"].to_numpy(np.float64), part["prediction"].to_numpy(np.float64), None)
         subset = own.loc[(own["seed"] == seed) & (own["fold"] == fold), "subset"]
         ratio = float((subset == "test").sum() / subset.isin(learned).sum())
-        figures = {name: float(values[name]) for name in fold_columns(measures)[:-1]}
+        figures = {name: float(values[name]) for name in fold_metrics(measures)}
         rows.append({"seed": seed, "fold": fold, **figures, "test_over_train": ratio})
     return Contender(
         [str(key) for key in wide.columns], label.to_numpy(np.float64), wide.to_numpy(np.float64),

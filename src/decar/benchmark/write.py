@@ -84,8 +84,9 @@ def trainings_table(study: Study, parts: Sequence[Part]) -> pd.DataFrame:
 
 def markdown(study: Study, contenders: pd.DataFrame, missing: pd.DataFrame, permuted: pd.DataFrame) -> str:
     """Return the table of the contenders, the best of each split first, what is not in it, and the permutation runs."""
-    score, further, unit = score_of(study), FURTHER[kind_of(study)], unit_of(study)
-    digits = ".3f" if kind_of(study) == "binary" else ".3g"  # an AUROC is of order 1, an RMSE of any
+    kind, score, unit = kind_of(study), score_of(study), unit_of(study)
+    further = FURTHER[kind]
+    digits = ".3f" if kind == "binary" else ".3g"  # an AUROC is of order 1, an RMSE of any
     name = score.text + (f" [{unit}]" if unit else "")
     columns = ["contender", "role", "folds", f"{name}, mean of folds (interval)", f"{name}, pooled (interval)"]
     lines = []

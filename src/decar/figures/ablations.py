@@ -42,7 +42,7 @@ def tabulate(study: Study, sources: Sources) -> pd.DataFrame:
     """Return a row a split and other model: difference of the score, low, high, p, smallest_shown, n."""
     table = read_columns(sources.evaluation / "predictions.parquet", COLUMNS)
     test = table[(table["subset"] == "test") & table["label"].notna() & np.isfinite(table["prediction"])]
-    own, rows = study.interpret.model, []
+    own, contrast, rows = study.interpret.model, measures_of(study).contrast, []
     for scheme, part in test.groupby("scheme", sort=True):
         wide = part.pivot_table(index=["key", "label"], columns="model", values="prediction").dropna()
         label = wide.index.get_level_values("label").to_numpy(np.float64)
@@ -51,7 +51,7 @@ def tabulate(study: Study, sources: Sources) -> pd.DataFrame:
         roles = part.groupby("model")["role"].first()
         for model in wide.columns.drop(own):
             both = wide[[model, own]].to_numpy(np.float64).T
-            found = measures_of(study).contrast(label, both, np.array([1.0, -1.0]))
+            found = contrast(label, both, np.array([1.0, -1.0]))
             half = float(norm.ppf((1 + CONFIDENCE) / 2)) * found.standard_error
             rows.append({
                 "scheme": scheme, "model": model, "role": roles[model], "difference": found.value,

@@ -95,16 +95,16 @@ def merge_keyed(known: pd.DataFrame, on_conflict: OnConflict) -> tuple[pd.DataFr
     values = known["value"].to_numpy()
     differs = np.zeros(int(first.sum()), dtype=bool)
     differs[group[values != values[np.flatnonzero(first)][group]]] = True
-    is_kept = ~differs
+    merged, is_kept = known, ~differs
     if on_conflict == "mean" and len(known):
         is_kept |= (known.loc[first, "kind"] == "regression").to_numpy()
         # Sorted within a molecule: their sum does not depend on the order of the rows.
         ordered = known.assign(group=group).sort_values(["group", "value"])
         means = ordered.groupby("group")["value"].mean().to_numpy()
-        known = known.assign(value=np.where(differs[group], means[group], values))
-    merged = known.loc[first & is_kept[group], list(MERGED_COLUMNS)]
+        merged = known.assign(value=np.where(differs[group], means[group], values))
+    merged = merged.loc[first & is_kept[group], list(MERGED_COLUMNS)]
     conflicts = []
-    for (key, name), part in known.assign(value=values).loc[differs[group]].groupby(["key", "property"], sort=True):
+    for (key, name), part in known.loc[differs[group]].groupby(["key", "property"], sort=True):
         if on_conflict == "error":
             raise ConfigError(
                 f"rows of one molecule carry different values of {name!r}",
