@@ -61,6 +61,7 @@ STAGE_CODE = {
         "training/trainer.py",
         "training/callbacks.py",
         "training/domain.py",
+        "models/convolution.py",
         "models/published.py",
         "models/network.py",
         "models/build.py",

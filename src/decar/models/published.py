@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from decar.config import ModelSettings
+from decar.models.convolution import Convolution
 from decar.models.hidden import hidden_layer
 from decar.models.network import Network, count_parameters, describe_part
 
@@ -51,7 +52,7 @@ class ConvolutionLayer(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, kernel_size: int, pooling: str) -> None:
         super().__init__()
-        self.convolution = nn.Conv3d(inputs, outputs, kernel_size, padding=kernel_size // 2)
+        self.convolution = Convolution(inputs, outputs, kernel_size)
         self.norm = MaskedNorm(outputs)
         self.pooling = pooling
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from decar.config import ModelSettings
+from decar.models.convolution import Convolution
 from decar.models.hidden import hidden_layer
 from decar.models.network import Network, count_parameters, describe_part
 from decar.models.published import MaskedNorm
@@ -34,8 +35,8 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.pooling = pooling
         self.norm1, self.norm2 = MaskedNorm(inputs), MaskedNorm(outputs)
-        self.convolution1 = nn.Conv3d(inputs, outputs, kernel_size, padding=kernel_size // 2)
-        self.convolution2 = nn.Conv3d(outputs, outputs, kernel_size, padding=kernel_size // 2)
+        self.convolution1 = Convolution(inputs, outputs, kernel_size)
+        self.convolution2 = Convolution(outputs, outputs, kernel_size)
         self.around = nn.Identity() if inputs == outputs else nn.Conv3d(inputs, outputs, 1, bias=False)
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -54,7 +55,7 @@ class ResidualNetwork(Network):
     ) -> None:
         super().__init__(settings, spacing_bohr, num_inputs or len(settings.fields), num_outputs)
         kernel_size, widths = settings.kernel_size, settings.channels
-        self.stem = nn.Conv3d(self.num_inputs, widths[0], kernel_size, padding=kernel_size // 2)
+        self.stem = Convolution(self.num_inputs, widths[0], kernel_size)
         self.blocks = nn.ModuleList(
             ResidualBlock(inputs, outputs, kernel_size, settings.pooling) for inputs, outputs in pairwise(widths)
         )

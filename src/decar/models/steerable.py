@@ -54,6 +54,7 @@ from torch.nn import functional
 
 from decar.config import LEAST_FIRST_TAPS, ModelSettings
 from decar.errors import ConfigError
+from decar.models.convolution import convolve
 from decar.models.hidden import hidden_layer
 from decar.models.network import Network, count_parameters, describe_part
 from decar.units import ANGSTROM_PER_BOHR
@@ -114,10 +115,10 @@ def smoothed(x: Tensor, along_axis: Tensor, step: int) -> Tensor:
     """Return each channel of x [batch, channel, x, y, z] averaged by a filter along each axis in turn."""
     channels, taps = x.shape[1], len(along_axis)
     for axis in range(3):
-        shape, steps, padding = [1, 1, 1], [1, 1, 1], [0, 0, 0]
-        shape[axis], steps[axis], padding[axis] = taps, step, (taps - step) // 2
+        shape, strides, paddings = [1, 1, 1], [1, 1, 1], [0, 0, 0]
+        shape[axis], strides[axis], paddings[axis] = taps, step, (taps - step) // 2
         kernel = along_axis.view(1, 1, *shape).expand(channels, 1, *shape)
-        x = functional.conv3d(x, kernel, stride=steps, padding=padding, groups=channels)
+        x = convolve(x, kernel, strides=strides, paddings=paddings, groups=channels)
     return x
 
 
@@ -194,7 +195,8 @@ class SteerableConvolution(nn.Module):
         """x [batch, component, x, y, z] -> the same, with each axis halved for steps of two."""
         # The components of one site lie together, as in the published network: an eighth faster on CPU.
         x, kernel = (given.contiguous(memory_format=torch.channels_last_3d) for given in (x, self.kernel()))
-        return functional.conv3d(x, kernel, stride=self.step, padding=(self.taps - self.step) // 2)
+        reach = (self.taps - self.step) // 2
+        return convolve(x, kernel, strides=(self.step,) * 3, paddings=(reach,) * 3)
 
 
 class SteerableLayer(nn.Module):

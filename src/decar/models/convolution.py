@@ -1,0 +1,68 @@
+"""Convolution over three axes, as torch has it, but for kernels that it fails on.
+
+On a CPU torch 2.13 (oneDNN, measured where there is AVX-512 with bfloat16)
+
+- crashes, or gives wrong gradients of kernels without a word, where a box has fewer voxels along its first axis than a
+  kernel has taps: in bfloat16, and in float32 where the kernel goes in steps of two, then of as many voxels, too;
+- never comes back, or not for minutes, from some with 15 taps or more along the last axis: in bfloat16 where each
+  channel has a kernel of its own, in float32 from the gradient of kernels between 16 channels or more.
+
+So such a box is made larger with vacuum, which changes nothing but by rounding, and such a kernel is cut along the
+last axis: what its parts give is added up.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+WIDEST = 13  # taps along the last axis
+
+
+def convolve(
+    x: Tensor, kernel: Tensor, bias: Tensor | None = None, *,
+    strides: Sequence[int] = (1, 1, 1), paddings: Sequence[int] = (0, 0, 0), groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """Return the correlation of x with the kernels, with vacuum (zero) around it.
+
+    x is [batch, channel in, x, y, z], kernel [channel out, channel in / groups, taps, taps, taps].
+    """
+    shape, taps, strides = x.shape[2:], kernel.shape[2:], tuple(strides)
+    missing = [max(0, own + step - 1 - voxels) for own, step, voxels in zip(taps, strides, shape)]
+    if x.device.type != "cpu" or (not any(missing) and taps[-1] <= WIDEST):
+        return functional.conv3d(x, kernel, bias, strides, tuple(paddings), groups=groups)
+    if any(missing):
+        x = functional.pad(x, [add for number in reversed(missing) for add in (0, number)])
+    found = _in_parts(x, kernel, bias, strides, paddings, groups)
+    a, b, c = (
+        (voxels + 2 * padding - own) // step + 1 for voxels, padding, own, step in zip(shape, paddings, taps, strides)
+    )
+    return found[..., :a, :b, :c]
+
+
+def _in_parts(
+    x: Tensor, kernel: Tensor, bias: Tensor | None, strides: tuple[int, ...], paddings: Sequence[int], groups: int
+) -> Tensor:
+    *beside, padding = paddings
+    x = functional.pad(x, (padding, padding))
+    taps = kernel.shape[-1]
+    farthest = x.shape[-1] - taps  # where the kernel lies last
+    num_parts = -(-taps // WIDEST)
+    found = x.new_zeros(()) if bias is None else bias.view(-1, 1, 1, 1)
+    for first, end in pairwise(part * taps // num_parts for part in range(num_parts + 1)):
+        seen, part = x[..., first : farthest + end], kernel[..., first:end]
+        found = found + functional.conv3d(seen, part, None, strides, (*beside, 0), groups=groups)
+    return found
+
+
+class Convolution(nn.Conv3d):
+    """Kernels with an odd number of taps an axis, in steps of one; the shape of a box stays."""
+
+    def __init__(self, inputs: int, outputs: int, kernel_size: int) -> None:
+        super().__init__(inputs, outputs, kernel_size, padding=kernel_size // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [batch, channel, x, y, z] -> likewise."""
+        reach = self.kernel_size[0] // 2
+        return convolve(x, self.weight, self.bias, paddings=(reach, reach, reach))
