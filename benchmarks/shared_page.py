@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pandas as pd
-from benchmarks.shared_study import NUMBERS, settings_of
+from benchmarks.shared_study import LARGER_BOX, NUMBERS, settings_of
 
 from decar.atomic import write_text
 from decar.benchmark.permuted import permuted_table
@@ -68,6 +68,8 @@ COMPARED = (
     ("D-MPNN against density and potential", "tuned_chemprop", "tuned_head_density_potential"),
     ("descriptors against shape", "tuned_lssvm_descriptors", "tuned_steerable_promolecular"),
     ("atom counts against density and potential", "tuned_lightgbm_atom_counts", "tuned_head_density_potential"),
+    ("density against shape", "steerable_density_in_space", "steerable_promolecular_in_space"),
+    ("the potential, too", "steerable_density_potential_in_space", "steerable_density_in_space"),
     ("pretrained kernels", "head_density_pretrained", "head_density"),
     ("", "published_density_pretrained", "published_density_from_scratch"),
 )
@@ -79,8 +81,11 @@ COMPARED_VALUES = (
     ("", "steerable_density_potential", "steerable_density"),
     ("invariance", "steerable_density", "published_density"),
     ("", "steerable_density_potential", "published_density_potential"),
+    ("", "steerable_density_potential_in_space", "published_density_potential"),
+    ("kernels that voxels hold", "steerable_density_potential_in_space", "steerable_density_potential"),
     ("descriptors against density and potential", "tuned_lssvm_descriptors", "published_density_potential"),
     ("fingerprints against density and potential", "tuned_random_forest", "published_density_potential"),
+    ("", "tuned_random_forest", "steerable_density_potential_in_space"),
     ("D-MPNN against density and potential", "tuned_chemprop", "published_density_potential"),
 )
 
@@ -127,15 +132,18 @@ def pairs(table: pd.DataFrame, compared: Sequence[tuple[str, str, str]] = COMPAR
         "|---|---|---:|---:|---:|---:|---:|",
     ]
     lines: list[str] = []
+    group = named = ""  # said once, at the first of its pairs that is there
     for what, first, second in compared:
+        group = what or group
         sign = 1 if (first, second) in whole.index else -1
         key = (first, second) if sign == 1 else (second, first)
         if key in whole.index:
-            row = whole.loc[key]
+            row, shown = whole.loc[key], "" if group == named else group
             lines.append(
-                f"| {what} | `{first}` - `{second}` | {sign * row['difference']:+.3f} | {row['p_resampled_t']:.2f} | "
+                f"| {shown} | `{first}` - `{second}` | {sign * row['difference']:+.3f} | {row['p_resampled_t']:.2f} | "
                 f"{sign * row['pooled_difference']:+.3f} | {row['p_pooled']:.2g} | {row['smallest_shown']:.3f} |"
             )
+            named = group
     return "\n".join([*head, *lines]) + "\n" if lines else ""
 
 
@@ -258,14 +266,14 @@ def with_all_seeds(*names: str) -> pd.DataFrame:
 # Sections by study: of its contenders, and of their pairs.
 MARKS = {
     "study": ("contenders", "pairs"),
-    **{name: (name, f"{name}_pairs") for name in ("heads", "tuned", "multitask", "in_space")},
+    **{name: (name, f"{name}_pairs") for name in ("heads", "tuned", "multitask", "in_space", "steerable_in_space")},
 }
 
 
 def sections() -> dict[str, str]:
     """Return the text of each marked section of the page that the kept predictions tell."""
     found: dict[str, str] = {}
-    for name in NUMBERS:
+    for name in (*NUMBERS, LARGER_BOX):
         if one := kept(name):
             found[name] = values(one.contenders)
             found[f"{name}_pairs"] = pairs(one.pairs, COMPARED_VALUES, "delta method")

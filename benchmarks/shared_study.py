@@ -10,18 +10,18 @@ it, exactly), comes into the study with that geometry as an entry of an SDF tabl
 electrons and orthonormality are still checked, and the record says so. `--multitask` writes a study of networks that
 learn four computed properties beside the taste: dipole moment, energy of the highest occupied orbital, RDKit's logP and
 polar surface area; it may share the store of the study without it (`store` in its study.yaml). Beside it are the study
-files of NUMBERS, whose networks and baselines learn one of these properties alone, a number. `--unlabelled` names a
-file of the same form whose groups have no `sweet`: its molecules come into the table without a label, as `u-<group>`.
-Records that are there are kept, so it may be stopped at any time. FOLDER lies wherever you like; a study file that is
-there is kept.
+files of NUMBERS, whose networks and baselines learn one of these properties alone, a number, and LARGER_BOX, networks
+that learn the first of them from boxes that reach 4.5 angstrom beyond the atoms. `--unlabelled` names a file of the
+same form whose groups have no `sweet`: its molecules come into the table without a label, as `u-<group>`. Records that
+are there are kept, so it may be stopped at any time. FOLDER lies wherever you like; a study file that is there is kept.
 
 Beside study.yaml lie those of FURTHER, of the same records and results: `splits` (random and cluster), `seeds` (three),
 `improved` (what docs/benchmark.md found to help), `heads` (on random kernels, all epochs, and ensembles of them),
 `head_splits`, `head_seeds`, `tuned` (nine settings of each network), `tuned_steerable` (those of the steerable ones in
 mixed precision), `permuted` (ten seeds of permuted labels), `in_space` (heads on kernels that are the same at every
-spacing), `rotations` (continuous ones), `fields` (all scalar ones),
-`pretrained` (networks with and without pretraining on fields, on the unlabelled molecules too where there are any),
-`spacing_0.4` and `spacing_0.9` [angstrom].
+spacing), `steerable_in_space` (networks with such kernels, trained whole, in mixed precision), `rotations` (continuous
+ones), `fields` (all scalar ones), `pretrained` (networks with and without pretraining on fields, on the unlabelled
+molecules too where there are any), `spacing_0.4` and `spacing_0.9` [angstrom].
 """
 
 import argparse
@@ -74,6 +74,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 PROPERTIES = {"dipole": "debye", "highest_occupied": "hartree", "logp": "1", "polar_area": "angstrom^2"}
 NUMBERS = ("dipole", "highest_occupied")
+LARGER_BOX = "dipole_larger_box"  # the name of a study file
 STUDY: dict[str, Any] = {
     "study": "shared",
     "molecules": {"labels": {"sweet": {"column": "sweet"}}, "protonation": "as_given"},
@@ -103,6 +104,7 @@ STUDY: dict[str, Any] = {
 
 MAIN = ["published_density", "steerable_density"]
 HEADS = [f"head_{name}" for name in FIELDS]
+DIAMETERS = [7.2, 9.0]  # angstrom: kernels that are large enough for 0.4 and 0.6 angstrom
 IMPROVED = {"architecture": "steerable", "kernel_size": 5, "standardised": True, "readout": "all", "stop_by": "auroc"}
 TRAINED = {"channels": [8, 16]}
 FROZEN = {"channels": [16, 64], "frozen": ["layer1", "layer2"], "augmentation": "none"}
@@ -113,11 +115,11 @@ OF_HEADS = {
     },
     "patience": STUDY["training"]["max_epochs"],
 }  # fmt: skip
-# Heads whose kernels are the same at every spacing that holds them, and large enough for 0.4 and 0.6 angstrom.
+# Heads whose kernels are the same at every spacing that holds them.
 IN_SPACE = [f"head_{name}_in_space" for name in FIELDS]
 OF_HEADS_IN_SPACE = {
     "models": STUDY["training"]["models"] | {
-        f"head_{name}_in_space": {**IMPROVED, **FROZEN, **fields, "kernel_diameters_angstrom": [7.2, 9.0]}
+        f"head_{name}_in_space": {**IMPROVED, **FROZEN, **fields, "kernel_diameters_angstrom": DIAMETERS}
         for name, fields in FIELDS.items()
     },
     "patience": STUDY["training"]["max_epochs"],
@@ -177,6 +179,18 @@ FURTHER: dict[str, dict[str, Any]] = {
         },
     },
     "in_space": {"training": OF_HEADS_IN_SPACE, "benchmark": {**WHOLE, "baselines": [], "networks": IN_SPACE}},
+    "steerable_in_space": {
+        "training": {
+            "precision": "bfloat16",
+            "models": STUDY["training"]["models"] | {
+                f"steerable_{name}_in_space": {
+                    **STUDY["training"]["models"][f"steerable_{name}"], "kernel_diameters_angstrom": DIAMETERS,
+                }
+                for name in FIELDS
+            },
+        },
+        "benchmark": {**WHOLE, "baselines": [], "networks": [f"steerable_{name}_in_space" for name in FIELDS]},
+    },
     "head_seeds": {
         "training": OF_HEADS, "benchmark": {**WHOLE, "baselines": [], "networks": HEADS, "num_seeds": 3},
     },
@@ -304,11 +318,24 @@ def number(name: str) -> dict[str, Any]:
         for architecture, readout in (("published", {}), ("steerable", {"readout": "all"}))
         for of, fields in FIELDS.items()
     }
+    steerable = models["steerable_density_potential"]
+    models["steerable_density_potential_in_space"] = {**steerable, "kernel_diameters_angstrom": DIAMETERS}
     names = {"positive_name": "above the median", "negative_name": "up to the median"}
     return {
         "study": f"shared_{name}", "molecules": {**STUDY["molecules"], "labels": labels}, "figures": names,
         "training": {**STUDY["training"], "property": name, "precision": "bfloat16", "models": models},
         "benchmark": {"splits": STUDY["benchmark"]["splits"], "permuted": ["tuned_lssvm_descriptors"]},
+    }  # fmt: skip
+
+
+def in_a_larger_box(name: str) -> dict[str, Any]:
+    """Return `number` in boxes that reach further, for the networks that read what reaches that far, the potential."""
+    study = number(name)
+    models = study["training"]["models"].items()
+    networks = [network for network, model in models if "electrostatic_potential" in model["fields"]]
+    return {
+        **study, "study": f"{study['study']}_larger_box", "fields": {**STUDY["fields"], "padding_angstrom": 4.5},
+        "benchmark": {**study["benchmark"], "baselines": [], "permuted": [], "networks": networks},
     }  # fmt: skip
 
 
@@ -326,6 +353,8 @@ def changes_of(name: str) -> dict[str, Any]:
         return {}
     if name in NUMBERS:
         return number(name)
+    if name == LARGER_BOX:
+        return in_a_larger_box("dipole")
     return multitask() if name == "multitask" else further(name)
 
 
@@ -380,7 +409,7 @@ def main(
     write_text(folder / "table.sdf", entries)
     example = next(iter(molecules))
     study = write_study(folder, example, "multitask" if is_multitask else "study", is_main=True)
-    for name in NUMBERS if is_multitask else FURTHER:
+    for name in (*NUMBERS, LARGER_BOX) if is_multitask else FURTHER:
         write_study(folder, example, name)
     store, num_imported = Store(study.store), 0
     for row in build_index(study.molecules, study.folder / "plan" / "rows", print).to_dict("records"):

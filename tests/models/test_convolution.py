@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from decar.models.convolution import WIDEST, convolve
+from decar.models.convolution import WIDEST, Convolution, convolve
 
 TRY = """
 import sys
@@ -37,7 +37,7 @@ for value, true in zip(
 # groups, batch, channels in and out, box, taps. What torch 2.13 made of each where it was measured:
 FAILS = {
     "float32": [
-        (1, 3, 3, 24, 6, 22, 26, 8, 8, 8),  # crashed
+        (1, 3, 3, 24, 6, 22, 26, 8, 8, 8),  # its gradient of kernels crashed
         (1, 1, 1, 20, 8, 30, 12, 8, 8, 8),  # wrong gradient of kernels
         (1, 1, 34, 24, 15, 16, 28, 15, 15, 15),  # its gradient of kernels did not come back
     ],
@@ -74,3 +74,15 @@ def test_strides_paddings_and_bias(taps: int, step: int, voxels: int) -> None:
         whole = functional.conv3d(x, kernel, added, strides, paddings)
         found = convolve(x, kernel, added, strides=strides, paddings=paddings)
         assert torch.allclose(found, whole, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("taps", [3, 15])
+@pytest.mark.parametrize("voxels", [2, 16])
+def test_layer(taps: int, voxels: int) -> None:
+    """As that of torch, and in mixed precision its result is of the type that torch gives it."""
+    layer = Convolution(2, 3, taps)
+    x = torch.rand(1, 2, voxels, 5, 16, generator=torch.Generator().manual_seed(1))
+    expected = functional.conv3d(x, layer.weight, layer.bias, padding=taps // 2)
+    assert torch.allclose(layer(x), expected, rtol=1e-4, atol=1e-5)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(x).dtype == torch.bfloat16

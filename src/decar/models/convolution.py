@@ -2,10 +2,10 @@
 
 On a CPU torch 2.13 (oneDNN, measured where there is AVX-512 with bfloat16)
 
-- crashes, or gives wrong gradients of kernels without a word, where a box has fewer voxels along its first axis than a
-  kernel has taps: in bfloat16, and in float32 where the kernel goes in steps of two, then of as many voxels, too;
-- never comes back, or not for minutes, from some with 15 taps or more along the last axis: in bfloat16 where each
-  channel has a kernel of its own, in float32 from the gradient of kernels between 16 channels or more.
+- crashes, or gives wrong gradients of kernels without a word, where a box has fewer voxels than a kernel has taps
+  (along its first axis, as far as was seen): in bfloat16, and in float32 for steps of two, then of as many voxels, too;
+- never comes back, or not for minutes, from some kernels with 15 taps or more along the last axis: in bfloat16 where
+  each channel has one of its own, in float32 from their gradient where they lie between 16 channels or more.
 
 So such a box is made larger with vacuum, which changes nothing but by rounding, and such a kernel is cut along the
 last axis: what its parts give is added up.
@@ -17,7 +17,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
-WIDEST = 13  # taps along the last axis
+WIDEST = 14  # taps along the last axis
 
 
 def convolve(
@@ -49,11 +49,14 @@ def _in_parts(
     taps = kernel.shape[-1]
     farthest = x.shape[-1] - taps  # where the kernel lies last
     num_parts = -(-taps // WIDEST)
-    found = x.new_zeros(()) if bias is None else bias.view(-1, 1, 1, 1)
-    for first, end in pairwise(part * taps // num_parts for part in range(num_parts + 1)):
-        seen, part = x[..., first : farthest + end], kernel[..., first:end]
-        found = found + functional.conv3d(seen, part, None, strides, (*beside, 0), groups=groups)
-    return found
+    parts = [
+        functional.conv3d(
+            x[..., first : farthest + end], kernel[..., first:end], None if first else bias, strides, (*beside, 0),
+            groups=groups,
+        )
+        for first, end in pairwise(part * taps // num_parts for part in range(num_parts + 1))
+    ]  # fmt: skip
+    return sum(parts[1:], start=parts[0])
 
 
 class Convolution(nn.Conv3d):
@@ -61,8 +64,8 @@ class Convolution(nn.Conv3d):
 
     def __init__(self, inputs: int, outputs: int, kernel_size: int) -> None:
         super().__init__(inputs, outputs, kernel_size, padding=kernel_size // 2)
+        self._reach = (kernel_size // 2,) * 3
 
     def forward(self, x: Tensor) -> Tensor:
         """x [batch, channel, x, y, z] -> likewise."""
-        reach = self.kernel_size[0] // 2
-        return convolve(x, self.weight, self.bias, paddings=(reach, reach, reach))
+        return convolve(x, self.weight, self.bias, paddings=self._reach)
