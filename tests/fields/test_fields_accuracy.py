@@ -117,10 +117,11 @@ class Reference:
             self.slopes += 2 * np.array([np.abs(psi * slope).sum(axis=1) for slope in (x, y, z)])
         best = max((e[n > 0].max(), s) for s, (_, n, e, _) in enumerate(spins))[1]
         next_best = min((e[n == 0].min(), s) for s, (_, n, e, _) in enumerate(spins) if (n == 0).any())[1]
-        c, n = spins[best][:2]
-        self.highest = self.square(functions[0], c[:, n > 0][:, -1])
-        c, n = spins[next_best][:2]
-        self.lowest = self.square(functions[0], c[:, n == 0][:, 0])
+        # Of orbitals with the same energy, to the last digit, the first one: which CPU rounds so is not known.
+        c, n, e, _ = spins[best]
+        self.highest = self.square(functions[0], c[:, n > 0][:, e[n > 0].argmax()])
+        c, n, e, _ = spins[next_best]
+        self.lowest = self.square(functions[0], c[:, n == 0][:, e[n == 0].argmin()])
 
     @staticmethod
     def square(functions: np.ndarray, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
