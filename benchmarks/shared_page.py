@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pandas as pd
-from benchmarks.shared_study import LARGER_BOX, NUMBERS, settings_of
+from benchmarks.shared_study import OF_A_NUMBER, settings_of
 
 from decar.atomic import write_text
 from decar.benchmark.permuted import permuted_table
@@ -273,7 +273,7 @@ MARKS = {
 def sections() -> dict[str, str]:
     """Return the text of each marked section of the page that the kept predictions tell."""
     found: dict[str, str] = {}
-    for name in (*NUMBERS, LARGER_BOX):
+    for name in OF_A_NUMBER:
         if one := kept(name):
             found[name] = values(one.contenders)
             found[f"{name}_pairs"] = pairs(one.pairs, COMPARED_VALUES, "delta method")

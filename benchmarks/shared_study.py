@@ -75,6 +75,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 PROPERTIES = {"dipole": "debye", "highest_occupied": "hartree", "logp": "1", "polar_area": "angstrom^2"}
 NUMBERS = ("dipole", "highest_occupied")
 LARGER_BOX = "dipole_larger_box"  # the name of a study file
+OF_A_NUMBER = (*NUMBERS, LARGER_BOX)  # those of all studies that learn one
 STUDY: dict[str, Any] = {
     "study": "shared",
     "molecules": {"labels": {"sweet": {"column": "sweet"}}, "protonation": "as_given"},
@@ -409,7 +410,7 @@ def main(
     write_text(folder / "table.sdf", entries)
     example = next(iter(molecules))
     study = write_study(folder, example, "multitask" if is_multitask else "study", is_main=True)
-    for name in (*NUMBERS, LARGER_BOX) if is_multitask else FURTHER:
+    for name in OF_A_NUMBER if is_multitask else FURTHER:
         write_study(folder, example, name)
     store, num_imported = Store(study.store), 0
     for row in build_index(study.molecules, study.folder / "plan" / "rows", print).to_dict("records"):

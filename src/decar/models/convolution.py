@@ -32,31 +32,22 @@ def convolve(
     missing = [max(0, own + step - 1 - voxels) for own, step, voxels in zip(taps, strides, shape)]
     if x.device.type != "cpu" or (not any(missing) and taps[-1] <= WIDEST):
         return functional.conv3d(x, kernel, bias, strides, tuple(paddings), groups=groups)
-    if any(missing):
-        x = functional.pad(x, [add for number in reversed(missing) for add in (0, number)])
-    found = _in_parts(x, kernel, bias, strides, paddings, groups)
-    a, b, c = (
-        (voxels + 2 * padding - own) // step + 1 for voxels, padding, own, step in zip(shape, paddings, taps, strides)
-    )
-    return found[..., :a, :b, :c]
-
-
-def _in_parts(
-    x: Tensor, kernel: Tensor, bias: Tensor | None, strides: tuple[int, ...], paddings: Sequence[int], groups: int
-) -> Tensor:
     *beside, padding = paddings
-    x = functional.pad(x, (padding, padding))
-    taps = kernel.shape[-1]
-    farthest = x.shape[-1] - taps  # where the kernel lies last
-    num_parts = -(-taps // WIDEST)
+    more_x, more_y, more_z = missing
+    wide = functional.pad(x, (padding, padding + more_z, 0, more_y, 0, more_x))
+    farthest = wide.shape[-1] - taps[-1]  # where the kernel lies last
+    num_parts = -(-taps[-1] // WIDEST)
     parts = [
         functional.conv3d(
-            x[..., first : farthest + end], kernel[..., first:end], None if first else bias, strides, (*beside, 0),
+            wide[..., first : farthest + end], kernel[..., first:end], None if first else bias, strides, (*beside, 0),
             groups=groups,
         )
-        for first, end in pairwise(part * taps // num_parts for part in range(num_parts + 1))
+        for first, end in pairwise(part * taps[-1] // num_parts for part in range(num_parts + 1))
     ]  # fmt: skip
-    return sum(parts[1:], start=parts[0])
+    a, b, c = (
+        (voxels + 2 * reach - own) // step + 1 for voxels, reach, own, step in zip(shape, paddings, taps, strides)
+    )
+    return sum(parts[1:], start=parts[0])[..., :a, :b, :c]
 
 
 class Convolution(nn.Conv3d):
