@@ -54,7 +54,7 @@ from decar.dataset.samples import Batch, Draw, collate
 from decar.dataset.shards import bucket, write_shard
 from decar.dataset.statistics import load_normalisation
 from decar.dataset.torch_dataset import ShardDataset
-from decar.dataset.voxel_dataset import VoxelDataset
+from decar.dataset.voxel_dataset import Fetched, VoxelDataset
 from decar.fields.compute import compute
 from decar.fields.grid import molecule_grid
 from decar.fields.promolecular import promolecular_density
@@ -220,6 +220,12 @@ class Counter:
         return int(self._shared.value) - self.before
 
 
+def read(dataset: VoxelDataset, draw: Draw, device: torch.device) -> Fetched:
+    """Return what a loader reads of a sample, prepared where it is another device that finishes it."""
+    fetched = dataset.fetch(draw)
+    return fetched if device.type == "cpu" else dataset.prepare(fetched)
+
+
 def measure(
     dataset: VoxelDataset, batch_size: int, device: torch.device, workers: Iterable[int]
 ) -> list[dict[str, Any]]:  # fmt: skip
@@ -227,7 +233,7 @@ def measure(
     trainee = Trainee(device, float(dataset.rows["spacing_bohr"][0]), dataset.fields[0])
     sampled = (dataset.sizes, dataset.rows["shard"].to_list(), batch_size, 0, 1, 0, 1)
     in_memory = [
-        finish_batch(dataset, [dataset.fetch(draw) for draw in draws], STRIDE, device)
+        finish_batch(dataset, [read(dataset, draw, device) for draw in draws], STRIDE, device)
         for draws in islice(Epochs(*sampled), NUM_TIMED)
     ]
     for batch in in_memory[:2]:
@@ -239,17 +245,17 @@ def measure(
             loader = EpochLoader(
                 batches, dataset=dataset, collate_fn=partial(collate, stride=STRIDE), num_workers=num_workers
             )
-            read: Iterable[Batch] = loader
+            batches_read: Iterable[Batch] = loader
         else:
             loader = reading_loader(dataset, batches, num_workers)
-            read = (finish_batch(dataset, fetched, STRIDE, device) for fetched in loader)
+            batches_read = (finish_batch(dataset, fetched, STRIDE, device) for fetched in loader)
         assert loader.prefetch_factor in (AHEAD, None)
         skipped = max(1, 2 * AHEAD * num_workers)
         # The two stand beside each other, because the machine's speed drifts.
         before = trainee.seconds(in_memory[: NUM_TIMED // 2 + 1], 1, lambda: None)
-        steps = trainee.seconds(islice(read, skipped + NUM_TIMED), skipped, counter.start)
+        steps = trainee.seconds(islice(batches_read, skipped + NUM_TIMED), skipped, counter.start)
         num_read = counter.since
-        del read, loader  # its workers end
+        del batches_read, loader  # its workers end
         after = trainee.seconds(in_memory[-(NUM_TIMED // 2) - 1 :], 1, lambda: None)
         memory = np.concatenate([before, after])
         seconds, memory_seconds = (float(np.median(times[:, 0])) for times in (steps, memory))
@@ -281,7 +287,7 @@ def rendering(
     reading, making = [], []
     for draws in islice(batches, 1 + NUM_RENDERED // batch_size):
         start = clock()
-        fetched = [dataset.fetch(draw) for draw in draws]
+        fetched = [read(dataset, draw, device) for draw in draws]
         middle = clock()
         finish_batch(dataset, fetched, STRIDE, device)
         if not is_cpu:

@@ -45,7 +45,7 @@ def test_it_is_the_training_on_voxels_and_reads_each_sample_once(
     finish = VoxelDataset.finish
     monkeypatch.setattr(
         VoxelDataset, "finish", lambda self, fetched, device="cpu": (
-            rendered.append(self.name(fetched.draw)), finish(self, fetched, device))[1]
+            rendered.extend(self.name(one.draw) for one in fetched), finish(self, fetched, device))[1]
     )  # fmt: skip
     log, predictions, network = trained(made, tmp_path / "once")
     # Once for what the head reads, and the training molecules once more for `standardised`.

@@ -15,6 +15,7 @@ from decar.config import Study
 from decar.dataset.pose import draw_pose, posed_grid
 from decar.dataset.samples import Draw
 from decar.dataset.voxel_dataset import Fetched, VoxelDataset
+from decar.fields.on_device import Prepared, evaluate_prepared, prepare
 from decar.fields.registry import evaluate_fields
 from decar.fields.rotation import rotated
 from decar.quantum.wavefunction import Wavefunction
@@ -59,10 +60,16 @@ class RenderedDataset(VoxelDataset):
             wavefunction = rotated(wavefunction, pose.rotation)
         return Fetched(draw, (wavefunction, posed_grid(wavefunction.geometry_bohr, pose, self.settings)))
 
-    def voxels(self, fetched: Fetched, device: torch.device | str) -> dict[str, Tensor]:
-        """Render the fields."""
-        wavefunction, grid = fetched.content
-        return evaluate_fields(self.fields, wavefunction, grid, torch.float32, device)
+    def prepare(self, fetched: Fetched) -> Fetched:
+        """Work out what a device needs to render the fields."""
+        return Fetched(fetched.draw, prepare(self.fields, *fetched.content))
+
+    def voxels(self, fetched: Sequence[Fetched], device: torch.device | str) -> list[dict[str, Tensor]]:
+        """Render the fields: of what was prepared all at once."""
+        contents = [one.content for one in fetched]
+        if all(isinstance(content, Prepared) for content in contents):
+            return evaluate_prepared(self.fields, contents, device)
+        return [evaluate_fields(self.fields, *content) for content in contents]
 
 
 def wavefunction_recipes(study: Study, molecules: Iterable[tuple[str, str | None]]) -> dict[str, str]:

@@ -45,10 +45,15 @@ class ShardDataset(VoxelDataset):
         row = self._samples[draw.sample]
         return Fetched(draw, self._read(str(row["shard"]), str(row["path"])))
 
-    def voxels(self, fetched: Fetched, device: torch.device | str) -> dict[str, Tensor]:
+    def voxels(self, fetched: Sequence[Fetched], device: torch.device | str) -> list[dict[str, Tensor]]:
         """Turn the stored values; the components of a vector turn among themselves."""
-        rotation = draw_rotation(self.augmentation, self.seed, fetched.draw.epoch, *self.name(fetched.draw))
-        return {name: rotation.turn(values.to(device)) for name, values in fetched.content.items()}
+        turned = []
+        for draw, content in fetched:
+            rotation = draw_rotation(self.augmentation, self.seed, draw.epoch, *self.name(draw))
+            turned.append({
+                name: rotation.turn(values.to(device, non_blocking=True)) for name, values in content.items()
+            })  # fmt: skip
+        return turned
 
     def _read(self, shard: str, path: str) -> dict[str, Tensor]:
         group = self._file(shard)[path]

@@ -1,7 +1,8 @@
 """What the two datasets share: which samples there are, their labels, and the two steps from a draw to voxels.
 
-`fetch` reads, in whatever process; `finish` computes the voxels, on any device. So where a network trains on a GPU the
-workers of a loader only read, and where it trains on the CPU they do both (decar.training.loaders).
+`fetch` reads, in whatever process; `finish` computes the voxels of a batch, on any device. So where a network trains on
+a GPU the workers of a loader only read, and where it trains on the CPU they do both (decar.training.loaders). Between
+the two stands `prepare`: what a processor does for another device.
 """
 
 import math
@@ -53,8 +54,11 @@ class Samples(Protocol):
     def fetch(self, draw: Draw) -> Fetched:
         """Read what a sample is made from."""
 
-    def finish(self, fetched: Fetched, device: torch.device | str = "cpu") -> Sample:
-        """Return the sample on the device."""
+    def prepare(self, fetched: Fetched) -> Fetched:
+        """Return it as another device needs it."""
+
+    def finish(self, fetched: Sequence[Fetched], device: torch.device | str = "cpu") -> list[Sample]:
+        """Return the samples on the device; of what was prepared if that is not the processor."""
 
 
 class VoxelDataset(Dataset[Sample], ABC):
@@ -117,20 +121,29 @@ class VoxelDataset(Dataset[Sample], ABC):
     def fetch(self, draw: Draw) -> Fetched:
         """Read what the voxels are made from."""
 
-    @abstractmethod
-    def voxels(self, fetched: Fetched, device: torch.device | str) -> dict[str, Tensor]:
-        """Return the turned fields, each [channel, x, y, z], on the device."""
+    def prepare(self, fetched: Fetched) -> Fetched:
+        """Return what was read as another device needs it."""
+        return fetched
 
-    def finish(self, fetched: Fetched, device: torch.device | str = "cpu") -> Sample:
-        """Return the sample with its voxels on the device; raises DataFormatError where a voxel is not finite."""
-        draw = fetched.draw
+    @abstractmethod
+    def voxels(self, fetched: Sequence[Fetched], device: torch.device | str) -> list[dict[str, Tensor]]:
+        """Return the turned fields of each, [channel, x, y, z], on the device."""
+
+    def finish(self, fetched: Sequence[Fetched], device: torch.device | str = "cpu") -> list[Sample]:
+        """Return the samples with their voxels on the device; raises DataFormatError where a voxel is not finite."""
         fields = self.voxels(fetched, device)
         if self.normalisation is not None:
-            voxels = self.normalisation.apply(fields)
+            voxels = [self.normalisation.apply(one) for one in fields]
         else:
-            voxels = torch.cat([fields[name].float() for name in self.fields])
-        # A sum is the cheapest pass that sees every voxel.
-        if not math.isfinite(float(voxels.sum())):
+            voxels = [torch.cat([one[name].float() for name in self.fields]) for one in fields]
+        # A sum is the cheapest pass that sees every voxel; a device is waited for once.
+        sums = torch.stack([one.sum() for one in voxels]).tolist()
+        for one, own, total in zip(fetched, fields, sums):
+            self._check_finite(one.draw, own, total)
+        return [self.sample_of(one.draw, own) for one, own in zip(fetched, voxels)]
+
+    def _check_finite(self, draw: Draw, fields: dict[str, Tensor], total: float) -> None:
+        if not math.isfinite(total):
             key, conformer = self.name(draw)
             bad = {name: int((~torch.isfinite(values)).sum()) for name, values in fields.items()}
             raise DataFormatError(
@@ -138,7 +151,6 @@ class VoxelDataset(Dataset[Sample], ABC):
                 seen=", ".join(f"{name}: {count} voxels" for name, count in bad.items() if count),
                 expected="finite numbers", remedy="decar verify names the damaged files; delete them and run again",
             )  # fmt: skip
-        return self.sample_of(draw, voxels)
 
     def sample_of(self, draw: Draw, voxels: Tensor) -> Sample:
         """Return the sample of a draw with these voxels."""
@@ -158,4 +170,4 @@ class VoxelDataset(Dataset[Sample], ABC):
 
     def __getitem__(self, draw: int | Draw) -> Sample:
         """Return one sample on the CPU."""
-        return self.finish(self.fetch(Draw(draw) if isinstance(draw, int) else draw))
+        return self.finish([self.fetch(Draw(draw) if isinstance(draw, int) else draw)])[0]

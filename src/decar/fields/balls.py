@@ -70,14 +70,14 @@ def add_hard_potential(values: torch.Tensor, grid: VoxelGrid, atom: HardAtom) ->
         distance = ball.distance.clamp(min=NEAREST_BOHR)
         direction = ball.offset / distance
         harmonics = solid_harmonics(direction, highest_l)
-        radial = _read(tables[0], distance, reach)
+        radial = read_lines(tables[0], distance, reach)
         angular = torch.addmm(monopole / distance, multipoles, harmonics[1:])
         flat[0, ball.index] += torch.linalg.vecdot(radial, angular.T)
         if len(flat) > 1:
-            slopes = _read(tables[1], distance, reach) / (2 * (reach * distance).sqrt())[:, None]
+            slopes = read_lines(tables[1], distance, reach) / (2 * (reach * distance).sqrt())[:, None]
             along = torch.linalg.vecdot(slopes, angular.T)
             along -= torch.linalg.vecdot(radial, _degrees(monopole, multipoles, distance, harmonics).T) / distance
-            across = [multipoles @ matrix[1:] for matrix in harmonic_gradients(highest_l, values.dtype, values.device)]
+            across = [multipoles @ matrix[1:] for matrix in harmonic_gradients(highest_l, values.dtype)]
             for axis, row in enumerate(across):
                 part = torch.linalg.vecdot(radial, (row @ harmonics).T) / distance
                 flat[axis + 1, ball.index] += along * direction[axis] + part
@@ -96,7 +96,7 @@ def _degrees(
 
 
 @cache
-def harmonic_gradients(highest_l: int, dtype: torch.dtype, device: torch.device) -> tuple[torch.Tensor, ...]:
+def harmonic_gradients(highest_l: int, dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
     """Return three matrices (component, component): d S_lm / dx = sum of matrix S_l'm', l' = l - 1; then y, z.
 
     By projection on a sphere, where Lebedev's rule is exact; the derivative is that of a polynomial by an imaginary
@@ -109,7 +109,7 @@ def harmonic_gradients(highest_l: int, dtype: torch.dtype, device: torch.device)
         step = np.zeros((3, 1), dtype=complex)
         step[axis] = 1e-30j
         slopes = solid_harmonics(torch.tensor(directions + step), highest_l).imag / 1e-30
-        matrices.append(((slopes * torch.tensor(weights)) @ harmonics.T).to(dtype=dtype, device=device))
+        matrices.append(((slopes * torch.tensor(weights)) @ harmonics.T).to(dtype))
     return tuple(matrices)
 
 
@@ -125,9 +125,10 @@ def spline_table(num_radii: int, lines: int) -> tuple[Floats, Floats]:
     return np.asarray(spline(u)), np.asarray(spline(u, nu=1))
 
 
-def _read(table: torch.Tensor, distance: torch.Tensor, reach: float) -> torch.Tensor:
-    """Return the lines of a table at distances, interpolated linearly, (n, radius)."""
+def read_lines(table: torch.Tensor, distance: torch.Tensor, reach: float | torch.Tensor) -> torch.Tensor:
+    """Return the lines of a table at distances (..., n), interpolated linearly, (..., n, radius)."""
     place = (distance * ((len(table) - 1) ** 2 / reach)).sqrt_()
     line = place.to(torch.int64).clamp_(max=len(table) - 2)
     place -= line
-    return torch.lerp(table.index_select(0, line), table.index_select(0, line + 1), place[:, None])
+    low, high = (table.index_select(0, part.flatten()).view(*line.shape, table.shape[1]) for part in (line, line + 1))
+    return torch.lerp(low, high, place[..., None])

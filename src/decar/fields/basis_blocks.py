@@ -46,34 +46,28 @@ class GroupTables:
 
 @dataclass(frozen=True)
 class FunctionBlock:
-    """The functions that matter on one block."""
+    """The functions that matter on one block, or on each of several of one shape."""
 
-    voxels: tuple[slice, slice, slice]
-    rows: torch.Tensor  # (function,) which functions
+    rows: torch.Tensor  # (function,) which functions, or (block, function)
     groups: list[GroupTables]
+    edges: tuple[int, int, int]  # voxels along x, y and z
     num_values: int
     memory: torch.Tensor
 
-    @property
-    def edges(self) -> tuple[int, int, int]:
-        """Return the voxels along x, y and z."""
-        x, y, z = (part.stop - part.start for part in self.voxels)
-        return x, y, z
-
     def values(self) -> Iterator[torch.Tensor]:
-        """Yield phi, d/dx, d/dy, d/dz, Laplacian, as far as the order goes, each (function, voxel).
+        """Yield phi, d/dx, d/dy, d/dz, Laplacian, as far as the order goes, each (function, voxel) as `rows`.
 
         Each overwrites the one before: so the cache holds it while it is worked on.
         """
-        x, y, z = self.edges
-        values = self.memory[: len(self.rows) * x * y * z].view(len(self.rows), x * y, z)
+        (x, y, z), count = self.edges, self.rows.numel()
+        values = self.memory[: count * x * y * z].view(count, x * y, z)
         for value in range(self.num_values):
             start = 0
             for tables in self.groups:
                 stop = start + len(tables.plane)
                 _write(values[start:stop], tables, value)
                 start = stop
-            yield values.view(len(self.rows), x * y * z)
+            yield values.view(*self.rows.shape, x * y * z)
 
 
 def derivatives_needed(order: int) -> tuple[Derivative, ...]:
@@ -84,15 +78,14 @@ def derivatives_needed(order: int) -> tuple[Derivative, ...]:
 def function_blocks(
     orbitals: CartesianOrbitals, grid: VoxelGrid, order: int, dtype: torch.dtype,
     accuracy: Accuracy | None = None, has_frontier: bool = False,
-) -> Iterator[FunctionBlock]:  # fmt: skip
+) -> Iterator[tuple[tuple[slice, slice, slice], FunctionBlock]]:  # fmt: skip
     """Yield the functions and their derivatives on every block of the grid where they are not negligible.
 
-    Runs on the device that holds the orbitals. Blocks that are not yielded hold zeros within the accuracy (by default
-    that of the number format).
+    Blocks that are not yielded hold zeros within the accuracy (by default that of the number format).
     """
     tables = _tables(orbitals, grid, order, dtype)
     cuts = [_cuts(n, grid.spacing_bohr) for n in grid.shape]
-    bounds = _bounds(orbitals, grid, cuts, derivatives_needed(order))
+    bounds = block_bounds(orbitals, grid, cuts, derivatives_needed(order))
     neglect = (accuracy or ACCURACY[dtype]).neglect
     needed = needed_functions(orbitals, bounds.flatten(1), neglect, has_frontier).view(bounds.shape)
     counts = needed.sum(dim=0)
@@ -101,23 +94,29 @@ def function_blocks(
     for index in counts.nonzero().tolist():
         voxels = (cuts[0][index[0]], cuts[1][index[1]], cuts[2][index[2]])
         rows = needed[:, index[0], index[1], index[2]].nonzero().flatten()
+        x, y, z = (cut.stop - cut.start for cut in voxels)
         groups = _group_tables(tables, orbitals, rows, voxels)
-        yield FunctionBlock(voxels, rows, groups, NUM_VALUES[order], memory)
+        yield voxels, FunctionBlock(rows, groups, (x, y, z), NUM_VALUES[order], memory)
+
+
+def block_edge(spacing_bohr: float) -> int:
+    """Return the voxels along the edge of a block of about BLOCK_BOHR."""
+    return min(max(round(BLOCK_BOHR / spacing_bohr), FEWEST), MOST)
 
 
 def _cuts(n: int, spacing_bohr: float) -> list[slice]:
-    """Cut one axis into nearly equal pieces of about BLOCK_BOHR."""
-    edge = min(max(round(BLOCK_BOHR / spacing_bohr), FEWEST), MOST)
-    ends = np.linspace(0, n, ceil(n / edge) + 1).round().astype(int).tolist()
+    """Cut one axis into nearly equal pieces."""
+    ends = np.linspace(0, n, ceil(n / block_edge(spacing_bohr)) + 1).round().astype(int).tolist()
     return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
 def _tables(orbitals: CartesianOrbitals, grid: VoxelGrid, order: int, dtype: torch.dtype) -> Tables:
-    device, tables = orbitals.coefficients.device, []
+    """Return the factors of all functions and their derivatives at the voxels of each axis."""
+    tables = []
     for group in orbitals.groups:
         axes = []
         for axis, points in enumerate(grid.axes()):
-            offset = torch.as_tensor(points, device=device) - group.centres[group.shell, axis, None, None]
+            offset = torch.as_tensor(points) - group.centres[group.shell, axis, None, None]
             power, exponent = group.powers[:, axis, None, None], group.exponents[group.shell][:, :, None]
             factor = group.contraction[group.shell][:, :, None] if axis == 0 else 1.0
             orders = []
@@ -130,7 +129,7 @@ def _tables(orbitals: CartesianOrbitals, grid: VoxelGrid, order: int, dtype: tor
     return tables
 
 
-def _bounds(
+def block_bounds(
     orbitals: CartesianOrbitals, grid: VoxelGrid, cuts: list[list[slice]], derivatives: tuple[Derivative, ...]
 ) -> torch.Tensor:
     """Return the largest value of each function on each block, (function, x block, y block, z block)."""
@@ -156,7 +155,7 @@ def _group_tables(
                 [table[:, :, cut] if every else table[:, :, cut].index_select(0, members) for table in axis]
                 for axis, cut in zip(axes, voxels)
             )
-            parts.append(GroupTables(x, y, z, _plane(x[0], y[0])))
+            parts.append(GroupTables(x, y, z, product_plane(x[0], y[0])))
     return parts
 
 
@@ -166,16 +165,16 @@ def _write(target: torch.Tensor, tables: GroupTables, value: int) -> None:
     if value == 0:
         torch.bmm(tables.plane, z[0], out=target)
     elif value == 1:
-        torch.bmm(_plane(x[1], y[0]), z[0], out=target)
+        torch.bmm(product_plane(x[1], y[0]), z[0], out=target)
     elif value == 2:
-        torch.bmm(_plane(x[0], y[1]), z[0], out=target)
+        torch.bmm(product_plane(x[0], y[1]), z[0], out=target)
     elif value == 3:
         torch.bmm(tables.plane, z[1], out=target)
     else:
-        curved = _plane(x[2], y[0]) + _plane(x[0], y[2])
+        curved = product_plane(x[2], y[0]) + product_plane(x[0], y[2])
         torch.bmm(torch.cat([curved, tables.plane], dim=2), torch.cat([z[0], z[2]], dim=1), out=target)
 
 
-def _plane(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def product_plane(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return X(x) Y(y), (function, x y, primitive)."""
     return (x[:, :, :, None] * y[:, :, None, :]).flatten(2).transpose(1, 2)

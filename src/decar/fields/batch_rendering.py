@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from decar.fields.grid import VoxelGrid
+from decar.fields.on_device import evaluate_prepared, prepare
 from decar.fields.registry import FIELDS, evaluate_fields
 from decar.fields.rotation import rotated
 from decar.quantum.wavefunction import Wavefunction
@@ -25,12 +26,16 @@ def render_batch(
 
     `rotations` holds a matrix (3, 3) for each molecule.
     """
-    channels = sum(FIELDS[name].channels for name in names)
-    batch = torch.empty((len(wavefunctions), channels, *shape), dtype=dtype, device=device)
-    for index, (sample, wavefunction) in enumerate(zip(batch, wavefunctions)):
-        turned = wavefunction if rotations is None else rotated(wavefunction, rotations[index])
-        grid = centred_grid(turned.geometry_bohr, shape, spacing_bohr)
-        fields = evaluate_fields(names, turned, grid, dtype, device)
+    turned = list(wavefunctions)
+    if rotations is not None:
+        turned = [rotated(wavefunction, matrix) for wavefunction, matrix in zip(wavefunctions, rotations)]
+    placed = [(one, centred_grid(one.geometry_bohr, shape, spacing_bohr)) for one in turned]
+    batch = torch.empty((len(turned), sum(FIELDS[name].channels for name in names), *shape), dtype=dtype, device=device)
+    if batch.device.type == "cpu":
+        found = [evaluate_fields(names, *one, dtype) for one in placed]
+    else:
+        found = evaluate_prepared(names, [prepare(names, *one, dtype) for one in placed], device)
+    for sample, fields in zip(batch, found):
         torch.cat([fields[name] for name in names], out=sample)
     return batch
 

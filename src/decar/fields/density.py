@@ -75,25 +75,40 @@ class Intermediates:
 
 @dataclass(frozen=True)
 class Mixing:
-    """The matrices that turn functions into orbitals, or into others with the same sums of squares."""
+    """The matrices that turn functions into orbitals, or into others with the same sums of squares.
 
-    occupied: torch.Tensor  # (orbital, function), zero below the diagonal
-    weighted: dict[Weight, torch.Tensor | None]  # (orbital, function); of the alpha electrons for spin; None for zero
+    (orbital, function) each, zero below the diagonal; or (block, orbital, function).
+    """
+
+    occupied: torch.Tensor
+    weighted: dict[Weight, torch.Tensor | None]  # of the alpha electrons for spin; None for zero
 
 
 def mixing(orbitals: CartesianOrbitals, rows: torch.Tensor, names: Sequence[Weight], dtype: torch.dtype) -> Mixing:
     """Return the matrices for some of the functions."""
-    coefficients = orbitals.coefficients[rows]
     weighted: dict[Weight, torch.Tensor | None] = {}
     for name in names:
-        if name in FRONTIER:
-            weighted[name] = orbitals.frontier[rows][:, FRONTIER.index(name), None].T.to(dtype)
-        elif name == "ionisation":
-            weighted[name] = _triangle(coefficients * orbitals.energies.abs().sqrt(), dtype)
+        matrix = weighted_orbitals(orbitals, name)
+        if matrix is None:
+            weighted[name] = None
+        elif name in FRONTIER:
+            weighted[name] = matrix[rows].T.to(dtype)
         else:
-            is_alpha = orbitals.spins > 0
-            weighted[name] = _triangle(coefficients[:, is_alpha], dtype) if is_alpha.any() else None
-    return Mixing(_triangle(coefficients, dtype), weighted)
+            weighted[name] = _triangle(matrix[rows], dtype)
+    return Mixing(_triangle(orbitals.coefficients[rows], dtype), weighted)
+
+
+def weighted_orbitals(orbitals: CartesianOrbitals, name: Weight) -> torch.Tensor | None:
+    """Return the orbitals whose squares have the weighted sum, (function, orbital); of the alpha electrons for spin.
+
+    None for spin where all electrons are paired.
+    """
+    if name in FRONTIER:
+        return orbitals.frontier[:, FRONTIER.index(name), None]
+    if name == "ionisation":
+        return orbitals.coefficients * orbitals.energies.abs().sqrt()
+    is_alpha = orbitals.spins > 0
+    return orbitals.coefficients[:, is_alpha] if is_alpha.any() else None
 
 
 def _triangle(coefficients: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -103,7 +118,9 @@ def _triangle(coefficients: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _product(triangle: torch.Tensor, functions: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-    """Return R phi, leaving out most of what R's zeros would be multiplied with."""
+    """Return R phi, leaving out most of what R's zeros would be multiplied with; of many blocks without zeros."""
+    if triangle.ndim > 2:
+        return torch.bmm(triangle, functions, out=out)
     count = len(triangle)
     bands = max(1, min(count // FEWEST_ROWS, MOST_BANDS))
     for band in range(bands):
@@ -115,17 +132,19 @@ def _product(triangle: torch.Tensor, functions: torch.Tensor, out: torch.Tensor)
 def sums_of(functions: Iterable[torch.Tensor], order: int, num_points: int, matrices: Mixing) -> Intermediates:
     """Return the sums from values of functions, each (function, point): phi, its gradient, its Laplacian.
 
-    Each value is used up before the next is formed, so that the cache holds what is worked on.
+    Each value is used up before the next is formed, so that the cache holds what is worked on. Of many blocks each
+    is (block, function, point), and so are the sums.
     """
-    psi, slope, work = matrices.occupied.new_empty(3, len(matrices.occupied), num_points)
-    sums, weighted = psi.new_empty(NUM_SUMS[order], num_points), {}
+    *blocks, num_orbitals, _ = matrices.occupied.shape
+    psi, slope, work = matrices.occupied.new_empty(3, *blocks, num_orbitals, num_points)
+    sums, weighted = psi.new_empty(NUM_SUMS[order], *blocks, num_points), {}
     for index, value in enumerate(functions):
         orbital = _product(matrices.occupied, value, slope if index else psi)
-        torch.sum(torch.mul(psi, orbital, out=work), dim=0, out=sums[SUM_OF_PRODUCT[index]])
+        torch.sum(torch.mul(psi, orbital, out=work), dim=-2, out=sums[SUM_OF_PRODUCT[index]])
         if index == 0:
             weighted = _weighted_squares(value, matrices, sums[0])
         elif index < 4:
-            square = torch.sum(orbital.square_(), dim=0)
+            square = torch.sum(orbital.square_(), dim=-2)
             sums[4] = square if index == 1 else sums[4].add_(square)
     if order:
         sums[1:4].mul_(2)
@@ -139,9 +158,9 @@ def _weighted_squares(functions: torch.Tensor, matrices: Mixing, density: torch.
     some = {name: matrix for name, matrix in matrices.weighted.items() if matrix is not None}
     found = {name: torch.zeros_like(density) for name in matrices.weighted if name not in some}
     if some:
-        sizes = [len(matrix) for matrix in some.values()]
-        squares = torch.mm(torch.cat(list(some.values())), functions).square_()
-        found |= {name: part.sum(dim=0) for name, part in zip(some, torch.split(squares, sizes))}
+        sizes = [matrix.shape[-2] for matrix in some.values()]
+        squares = torch.matmul(torch.cat(list(some.values()), dim=-2), functions).square_()
+        found |= {name: part.sum(dim=-2) for name, part in zip(some, torch.split(squares, sizes, dim=-2))}
     if "spin" in some:
         found["spin"].mul_(2).sub_(density)  # rho_alpha - rho_beta = 2 rho_alpha - rho
     return found
@@ -159,21 +178,18 @@ def local_fields(
 
     Only blocks that hold density are worked on, and only the fields themselves are kept.
     """
-    device = orbitals.coefficients.device
-    fields = {name: _zeros((channels, *grid.shape), dtype, device) for name, (_, channels) in formulas.items()}
+    fields = {name: _zeros((channels, *grid.shape), dtype) for name, (_, channels) in formulas.items()}
     has_frontier = any(name in FRONTIER for name in weights)
-    for block in function_blocks(orbitals, grid, order, dtype, has_frontier=has_frontier):
+    for voxels, block in function_blocks(orbitals, grid, order, dtype, has_frontier=has_frontier):
         matrices = mixing(orbitals, block.rows, weights, dtype)
         local = sums_of(block.values(), order, prod(block.edges), matrices)
         for name, (formula, channels) in formulas.items():
-            fields[name][(slice(None), *block.voxels)] = formula(local).view(channels, *block.edges)
+            fields[name][(slice(None), *voxels)] = formula(local).view(channels, *block.edges)
     return fields
 
 
-def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """Return zeros; on the processor through calloc, so that pages which no block writes to are never touched."""
-    if device.type != "cpu":
-        return torch.zeros(shape, dtype=dtype, device=device)
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """Return zeros, through calloc, so that pages which no block writes to are never touched."""
     return torch.from_numpy(np.zeros(shape, dtype={torch.float32: np.float32, torch.float64: np.float64}[dtype]))
 
 

@@ -15,7 +15,6 @@ Gaussian and augmented-plane-wave method, doi 10.1007/s002140050523, and the Fou
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from decar.fields.orbitals import CartesianOrbitals, cartesian_orbitals
@@ -38,34 +37,32 @@ class GaussianSplit:
     highest_exponent: float  # of the products of soft primitives; 0 where there are none
 
 
-def split_gaussians(
-    wavefunction: Wavefunction, limit: float, soft_tail: float, hard_tail: float, device: torch.device | str = "cpu"
-) -> GaussianSplit:
+def split_gaussians(wavefunction: Wavefunction, limit: float, soft_tail: float, hard_tail: float) -> GaussianSplit:
     """Return the parts; `limit` [bohr^-2] is the highest soft exponent, tails are values of orbitals [bohr^-3/2]."""
     basis = wavefunction.basis
     is_soft = basis.exponents <= limit
     owner = np.repeat(basis.atom, basis.num_primitives)
     numbers = wavefunction.atomic_numbers
     return GaussianSplit(
-        _part(wavefunction, is_soft, device),
+        _part(wavefunction, is_soft),
         {
-            number: _partner(wavefunction, np.where(is_soft, 2.0, 1.0 + np.sign(number - numbers[owner])), device)
+            number: _partner(wavefunction, np.where(is_soft, 2.0, 1.0 + np.sign(number - numbers[owner])))
             for number in np.unique(numbers).tolist()
         },
-        [_part(wavefunction, ~is_soft & (owner == atom), device) for atom in range(len(numbers))],
+        [_part(wavefunction, ~is_soft & (owner == atom)) for atom in range(len(numbers))],
         _reaches(wavefunction, is_soft, soft_tail),
         _reaches(wavefunction, ~is_soft, hard_tail),
         float(2 * basis.exponents[is_soft].max(initial=0.0)),
     )
 
 
-def _part(wavefunction: Wavefunction, kept: Kept, device: torch.device | str) -> CartesianOrbitals | None:
-    return cartesian_orbitals(keep_primitives(wavefunction, kept), device) if kept.any() else None
+def _part(wavefunction: Wavefunction, kept: Kept) -> CartesianOrbitals | None:
+    return cartesian_orbitals(keep_primitives(wavefunction, kept)) if kept.any() else None
 
 
-def _partner(wavefunction: Wavefunction, factors: Floats, device: torch.device | str) -> CartesianOrbitals:
+def _partner(wavefunction: Wavefunction, factors: Floats) -> CartesianOrbitals:
     basis = replace(wavefunction.basis, coefficients=factors * wavefunction.basis.coefficients)
-    return cartesian_orbitals(keep_primitives(replace(wavefunction, basis=basis), factors > 0), device)
+    return cartesian_orbitals(keep_primitives(replace(wavefunction, basis=basis), factors > 0))
 
 
 def keep_primitives(wavefunction: Wavefunction, kept: Kept) -> Wavefunction:

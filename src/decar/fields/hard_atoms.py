@@ -109,17 +109,16 @@ def _components(
 
     Near the nucleus, where the density is nearly a sphere's, fewer directions and multipoles do.
     """
-    device = partner.coefficients.device
     needed = _needed(partner, centre, radii[-1])
-    every = torch.ones(hard.num_functions, dtype=torch.bool, device=device)
+    every = torch.ones(hard.num_functions, dtype=torch.bool)
     matrix = (hard.coefficients @ partner.coefficients[needed].T).to(dtype)
     components = np.zeros((len(radii), (angular.highest_l + 1) ** 2))
     for part, coarse in zip(np.array_split(np.arange(len(radii)), 3), _zones(angular)):
         directions, projection = _projection(coarse.degree, coarse.highest_l)
-        points = torch.tensor((centre + radii[part, None, None] * directions.T).reshape(-1, 3), device=device)
+        points = torch.tensor((centre + radii[part, None, None] * directions.T).reshape(-1, 3))
         functions = functions_at(partner, needed, points, 0, dtype)[0]
         density = (matrix @ functions).mul_(functions_at(hard, every, points, 0, dtype)[0]).sum(dim=0)
-        values = density.cpu().numpy().astype(np.float64).reshape(len(part), -1)
+        values = density.numpy().astype(np.float64).reshape(len(part), -1)
         components[part, : projection.shape[1]] = values @ projection
     return components
 
@@ -144,7 +143,7 @@ def _projection(degree: int, highest_l: int) -> tuple[Floats, Floats]:
 
 def _needed(orbitals: CartesianOrbitals, centre: Floats, reach: float) -> torch.Tensor:
     """Return which functions are not negligible in the ball, (function,) bool."""
-    place = torch.as_tensor(centre, device=orbitals.coefficients.device)
+    place = torch.as_tensor(centre)
     boxes = [(place[axis, None] - reach, place[axis, None] + reach) for axis in range(3)]
     return needed_functions(orbitals, function_bounds(orbitals, boxes, (VALUE,)), NEGLECT)[:, 0]
 

@@ -55,8 +55,8 @@ class CartesianOrbitals:
         return int(self.coefficients.shape[0])
 
 
-def cartesian_orbitals(wavefunction: Wavefunction, device: torch.device | str = "cpu") -> CartesianOrbitals:
-    """Return the occupied orbitals of both spins in Cartesian functions, on a device."""
+def cartesian_orbitals(wavefunction: Wavefunction) -> CartesianOrbitals:
+    """Return the occupied orbitals of both spins in Cartesian functions."""
     basis = wavefunction.basis
     columns = _columns(wavefunction)
     coefficients = _cartesian_rows(basis, columns.coefficients)
@@ -65,29 +65,27 @@ def cartesian_orbitals(wavefunction: Wavefunction, device: torch.device | str = 
     groups, rows = [], []
     for length in np.unique(basis.num_primitives).tolist():
         shells = np.flatnonzero(basis.num_primitives == length)
-        groups.append(_group(wavefunction, shells, length, device))
+        groups.append(_group(wavefunction, shells, length))
         rows += [row for shell in shells for row in range(stops[shell] - sizes[shell], stops[shell])]
-    matrix = torch.tensor(coefficients[rows], device=device)
+    matrix = torch.tensor(coefficients[rows])
     return CartesianOrbitals(
-        tuple(groups), matrix[:, :-2].contiguous(), torch.tensor(columns.energies, device=device),
-        torch.tensor(columns.spins, device=device), matrix[:, -2:].contiguous(), columns.has_empty,
+        tuple(groups), matrix[:, :-2].contiguous(), torch.tensor(columns.energies), torch.tensor(columns.spins),
+        matrix[:, -2:].contiguous(), columns.has_empty,
     )  # fmt: skip
 
 
-def _group(
-    wavefunction: Wavefunction, shells: NDArray[np.intp], length: int, device: torch.device | str
-) -> FunctionGroup:
+def _group(wavefunction: Wavefunction, shells: NDArray[np.intp], length: int) -> FunctionGroup:
     basis = wavefunction.basis
     primitives = (np.cumsum(basis.num_primitives)[shells] - length)[:, None] + np.arange(length)
     momenta = basis.angular_momentum[shells].tolist()
     owners = [index for index, l in enumerate(momenta) for _ in cartesian_powers(l)]
     powers = [powers for l in momenta for powers in cartesian_powers(l)]
     return FunctionGroup(
-        torch.tensor(wavefunction.geometry_bohr[basis.atom[shells]], dtype=torch.float64, device=device),
-        torch.tensor(basis.exponents[primitives], dtype=torch.float64, device=device),
-        torch.tensor(basis.coefficients[primitives], dtype=torch.float64, device=device),
-        torch.tensor(owners, device=device),
-        torch.tensor(powers, dtype=torch.float64, device=device),
+        torch.tensor(wavefunction.geometry_bohr[basis.atom[shells]], dtype=torch.float64),
+        torch.tensor(basis.exponents[primitives], dtype=torch.float64),
+        torch.tensor(basis.coefficients[primitives], dtype=torch.float64),
+        torch.tensor(owners),
+        torch.tensor(powers, dtype=torch.float64),
     )
 
 

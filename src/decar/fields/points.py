@@ -26,10 +26,9 @@ CELL_BOHR = 0.5
 def point_intermediates(
     orbitals: CartesianOrbitals, points: Floats, order: int = 0, weights: Sequence[Weight] = ()
 ) -> Intermediates:
-    """Return the sums over orbitals at points (n, 3) [bohr] in any order, on the orbitals' device."""
-    device = orbitals.coefficients.device
+    """Return the sums over orbitals at points (n, 3) [bohr] in any order."""
     path = _space_filling_order(points)
-    sorted_points = torch.as_tensor(points[path], dtype=torch.float64, device=device)
+    sorted_points = torch.as_tensor(points[path], dtype=torch.float64)
     chunks = [sorted_points[start : start + CHUNK] for start in range(0, len(points), CHUNK)]
     ends = torch.stack([torch.stack([chunk.amin(dim=0), chunk.amax(dim=0)]) for chunk in chunks])
     boxes = [(ends[:, 0, axis], ends[:, 1, axis]) for axis in range(3)]
@@ -40,7 +39,7 @@ def point_intermediates(
         matrices = mixing(orbitals, members.nonzero().flatten(), weights, torch.float64)
         functions = functions_at(orbitals, members, chunk, order)
         parts.append(sums_of(functions, order, len(chunk), matrices))
-    back = torch.as_tensor(np.argsort(path), device=device)
+    back = torch.as_tensor(np.argsort(path))
     weighted = {name: torch.cat([part.weighted[name] for part in parts])[back] for name in weights}
     return Intermediates(torch.cat([part.sums for part in parts], dim=1)[:, back], weighted)
 
@@ -97,14 +96,14 @@ def _functions(
     own = monomial(powers)
     values = [own * radial[0]]
     for axis in range(3 if order else 0):
-        step = torch.tensor(GRADIENT[axis], device=powers.device)
+        step = torch.tensor(GRADIENT[axis])
         lower = powers[:, axis, None] * monomial((powers - step).clamp(min=0))
         values.append(lower * radial[0] - 2 * monomial(powers + step) * radial[1])
     if order > 1:
         momentum = powers.sum(dim=1)[:, None]
         curved = 4 * square.index_select(0, owner) * own * radial[2] - 2 * (2 * momentum + 3) * own * radial[1]
         for axis in range(3):
-            power, step = powers[:, axis, None], 2 * torch.tensor(GRADIENT[axis], device=powers.device)
+            power, step = powers[:, axis, None], 2 * torch.tensor(GRADIENT[axis])
             curved += power * (power - 1) * monomial((powers - step).clamp(min=0)) * radial[0]
         values.append(curved)
     return torch.stack(values)

@@ -23,6 +23,7 @@ from decar.fields.gaussian_split import GaussianSplit, split_gaussians
 from decar.fields.grid import VoxelGrid
 from decar.fields.hard_atoms import Angular, BallRule, HardAtom, hard_atom
 from decar.fields.interpolation import MARGIN, interpolation_matrix, transform
+from decar.fields.orbitals import CartesianOrbitals
 from decar.quantum.wavefunction import Wavefunction
 
 Floats = NDArray[np.float64]
@@ -51,48 +52,54 @@ TIGHT = Expansion(5.2, 1e-6, 1e-8, 60, Angular(41, 18), Angular(35, 15), 3, torc
 
 
 @dataclass(frozen=True)
-class SoftCharge:
-    """The soft charge on its lattice, and the hard atoms that it does without."""
+class ChargeParts:
+    """What a potential is made from: soft orbitals, the lattice for their density, and hard atoms."""
 
-    origin_bohr: Floats  # (3,)
-    lattice: Lattice
-    charge: torch.Tensor  # (x, y, z) [e/bohr^3]
+    soft: CartesianOrbitals | None  # None where every primitive is hard
+    lattice: VoxelGrid
     atoms: list[HardAtom]
+    exponent: float  # of the soft charges that stand for nuclei [bohr^-2]
     margin_bohr: float  # how far beyond the lattice voxels are still too near for a coarser one
+    dtype: torch.dtype  # of the charge on the lattice
 
 
 def electrostatics(
-    wavefunction: Wavefunction, grid: VoxelGrid, dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu", order: int = 0, expansion: Expansion | None = None,
+    wavefunction: Wavefunction, grid: VoxelGrid, dtype: torch.dtype = torch.float32, order: int = 0,
+    expansion: Expansion | None = None,
 ) -> torch.Tensor:  # fmt: skip
     """Return V [hartree/e], (1, x, y, z), and for order 1 grad V [hartree/e/bohr] behind it, (4, x, y, z).
 
     By default STANDARD for float32 and TIGHT for float64.
     """
-    soft = soft_charge(wavefunction, expansion or (STANDARD if dtype == torch.float32 else TIGHT), device)
-    values = soft_potential(soft, grid, order, dtype)
-    for atom in soft.atoms:
+    parts = charge_parts(wavefunction, expansion or expansion_of(dtype))
+    charge = torch.zeros(parts.lattice.shape, dtype=parts.dtype)
+    if parts.soft is not None:
+        charge = -grid_intermediates(parts.soft, parts.lattice, 0, parts.dtype).density
+    for atom in parts.atoms:
+        add_compensation(charge, parts.lattice, atom, parts.exponent)
+    values = soft_potential(parts, charge, grid, order, dtype)
+    for atom in parts.atoms:
         add_hard_potential(values, grid, atom)
     return values
 
 
-def soft_charge(wavefunction: Wavefunction, expansion: Expansion, device: torch.device | str = "cpu") -> SoftCharge:
-    """Return the soft charge of a molecule, total charge included, and its hard atoms."""
-    split = split_gaussians(wavefunction, SOFT_EXPONENT, expansion.soft_tail, expansion.hard_tail, device)
+def expansion_of(dtype: torch.dtype) -> Expansion:
+    """Return the truncation that a number format is worth."""
+    return STANDARD if dtype == torch.float32 else TIGHT
+
+
+def charge_parts(wavefunction: Wavefunction, expansion: Expansion) -> ChargeParts:
+    """Return the parts of a molecule's charge."""
+    split = split_gaussians(wavefunction, SOFT_EXPONENT, expansion.soft_tail, expansion.hard_tail)
     exponent = max(split.highest_exponent, LOWEST_GAMMA)
     atoms = _hard_atoms(wavefunction, split, expansion, exponent)
     spacing = pi / (2 * expansion.sharpness * sqrt(exponent))
     reach = np.maximum(split.soft_reach_bohr, [atom.rule.reach_bohr for atom in atoms])[:, None]
     low, high = (wavefunction.geometry_bohr - reach).min(axis=0), (wavefunction.geometry_bohr + reach).max(axis=0)
     x, y, z = (ceil(length / spacing) + 1 for length in high - low)
-    box = VoxelGrid((float(low[0]), float(low[1]), float(low[2])), spacing, (x, y, z))
-    charge = torch.zeros(box.shape, dtype=expansion.dtype, device=device)
-    if split.soft is not None:
-        charge = -grid_intermediates(split.soft, box, 0, expansion.dtype).density
-    for atom in atoms:
-        add_compensation(charge, box, atom, exponent)
+    lattice = VoxelGrid((float(low[0]), float(low[1]), float(low[2])), spacing, (x, y, z))
     margin = max(0.0, NEAR_BOHR - float(reach.min()))
-    return SoftCharge(low, Lattice((0, 0, 0), (x, y, z), spacing), charge, atoms, margin)
+    return ChargeParts(split.soft, lattice, atoms, exponent, margin, expansion.dtype)
 
 
 def _hard_atoms(
@@ -114,17 +121,21 @@ def _hard_atoms(
     return atoms
 
 
-def soft_potential(soft: SoftCharge, grid: VoxelGrid, order: int, dtype: torch.dtype) -> torch.Tensor:
+def soft_potential(
+    parts: ChargeParts, charge: torch.Tensor, grid: VoxelGrid, order: int, dtype: torch.dtype
+) -> torch.Tensor:
     """Return the potential of the soft charge and for order 1 its gradient on the voxels, (1 or 4, x, y, z).
+
+    `charge` (x, y, z) [e/bohr^3] is that on the lattice of the parts, with what stands for hard atoms.
 
     Lattice after lattice, each of twice the spacing and for voxels up to twice as far away; the charge is carried
     along by the transpose of interpolation, which keeps the potential of all that is far enough.
     """
-    lattice, charge = soft.lattice, soft.charge
-    places = [(points - start) / lattice.spacing_bohr for points, start in zip(grid.axes(), soft.origin_bohr)]
+    lattice = Lattice((0, 0, 0), parts.lattice.shape, parts.lattice.spacing_bohr)
+    places = [(points - start) / lattice.spacing_bohr for points, start in zip(grid.axes(), parts.lattice.origin_bohr)]
     values = torch.zeros((3 * order + 1, *grid.shape), dtype=dtype, device=charge.device)
     done = tuple(slice(0, 0) for _ in range(3))
-    margin = soft.margin_bohr / lattice.spacing_bohr  # how far beyond the charge voxels are looked after, in steps
+    margin = parts.margin_bohr / lattice.spacing_bohr  # how far beyond the charge voxels are looked after, in steps
     while True:
         here = tuple(
             _range(x, a - margin, a + n - 1 + margin) for x, a, n in zip(places, lattice.first, lattice.counts)
@@ -138,7 +149,7 @@ def soft_potential(soft: SoftCharge, grid: VoxelGrid, order: int, dtype: torch.d
             return values
         lattice, charge = _coarser(lattice, charge)
         places = [x / 2 for x in places]
-        margin = margin / 2 + max(soft.lattice.counts) / 4
+        margin = margin / 2 + max(parts.lattice.shape) / 4
 
 
 def _range(places: Floats, low: float, high: float) -> slice:

@@ -13,7 +13,7 @@ from decar.fields.free_atoms import RADII_BOHR, FreeAtom, log_lattice, valence_d
 from decar.fields.grid import VoxelGrid
 
 Floats = NDArray[np.float64]
-SLAB = 262144  # voxels that are worked on at once, so that they stay in the cache
+SLAB = 262144  # voxels that a processor works on at once, so that they stay in its cache
 
 
 def promolecular_density(
@@ -46,7 +46,7 @@ def _add_atom(density: torch.Tensor, atom: FreeAtom, centre: Floats, grid: Voxel
         squares.append(torch.as_tensor((points[cube[-1]] - x) ** 2).to(density))
     coefficients = torch.as_tensor(atom.polynomials.T.copy()).to(density)
     plane = squares[1][:, None] + squares[2]
-    depth = max(1, SLAB // plane.numel())
+    depth = max(1, SLAB // plane.numel()) if density.device.type == "cpu" else len(squares[0])
     for start in range(0, len(squares[0]), depth):
         square = squares[0][start : start + depth, None, None] + plane
         first = cube[0].start + start

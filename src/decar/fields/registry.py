@@ -21,7 +21,7 @@ from decar.fields.grid import VoxelGrid
 from decar.fields.orbitals import cartesian_orbitals
 from decar.fields.points import point_intermediates
 from decar.fields.promolecular import promolecular_at_points
-from decar.fields.scene import Scene
+from decar.fields.scene import Needs, Scene
 from decar.quantum.wavefunction import Wavefunction
 
 Floats = NDArray[np.float64]
@@ -177,25 +177,35 @@ def _check_orbitals(fields: Iterable[Field], wavefunction: Wavefunction) -> None
 
 
 def evaluate_fields(
-    names: Iterable[str], wavefunction: Wavefunction, grid: VoxelGrid, dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
-) -> dict[str, torch.Tensor]:  # fmt: skip
+    names: Iterable[str], wavefunction: Wavefunction, grid: VoxelGrid, dtype: torch.dtype = torch.float32
+) -> dict[str, torch.Tensor]:
     """Return the fields on the grid, each (channel, x, y, z) in its unit; orbitals are evaluated once for all.
 
+    On the processor; `decar.fields.on_device` has those of several molecules on another device.
     Raises ChemistryError (`no_empty_orbital`).
     """
+    names = list(names)
+    return fields_of(names, Scene(wavefunction, grid, needs_of(names, wavefunction), dtype))
+
+
+def needs_of(names: Iterable[str], wavefunction: Wavefunction) -> Needs:
+    """Return what the fields ask for; raises ChemistryError (`no_empty_orbital`)."""
     chosen = {name: FIELDS[name] for name in names}
     _check_orbitals(chosen.values(), wavefunction)
     local = {name: field for name, field in chosen.items() if field.formula is not None}
     if "deformation_density" in chosen:
         local["electron_density"] = FIELDS["electron_density"]
-    scene = Scene(
-        wavefunction, grid,
+    return Needs(
         {name: (field.formula, field.channels) for name, field in local.items() if field.formula is not None},
         max((field.order for field in local.values()), default=0),
         tuple(dict.fromkeys(weight for field in local.values() for weight in field.weights)),
-        "electric_field" in chosen, dtype, device,
+        "electrostatic_potential" in chosen or "electric_field" in chosen, "electric_field" in chosen,
     )  # fmt: skip
+
+
+def fields_of(names: Iterable[str], scene: Scene) -> dict[str, torch.Tensor]:
+    """Return the fields of a scene that has what they need."""
+    chosen = {name: FIELDS[name] for name in names}
     return {
         name: scene.local[name] if field.evaluate is None else field.evaluate(scene) for name, field in chosen.items()
     }

@@ -19,7 +19,7 @@ def render_cube(
     check_field_names([name], where="--cube")
     settings = FieldsSettings(names=(name,), spacing_angstrom=spacing_angstrom, padding_angstrom=padding_angstrom)
     grid = molecule_grid(wavefunction.geometry_bohr, settings)
-    values = evaluate_fields([name], wavefunction, grid)[name].cpu().numpy()
+    values = evaluate_fields([name], wavefunction, grid)[name].numpy()
     write_cube(path, molecule_cube(wavefunction, grid, values, name, "decar"))
 
 

@@ -9,10 +9,21 @@ import torch
 
 from decar.fields.density import Formula, Weight, local_fields
 from decar.fields.grid import VoxelGrid
-from decar.fields.orbitals import CartesianOrbitals, cartesian_orbitals
+from decar.fields.orbitals import cartesian_orbitals
 from decar.fields.potential import electrostatics
 from decar.fields.promolecular import promolecular_density
 from decar.quantum.wavefunction import Wavefunction
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the fields of a scene ask for."""
+
+    formulas: Mapping[str, tuple[Formula, int]]  # of the density-like fields, with their numbers of channels
+    order: int  # highest derivative of the orbitals that any of them needs
+    weights: tuple[Weight, ...]  # of the weighted sums that any of them needs
+    has_potential: bool
+    has_electric_field: bool
 
 
 @dataclass(frozen=True)
@@ -21,22 +32,15 @@ class Scene:
 
     wavefunction: Wavefunction
     grid: VoxelGrid
-    formulas: Mapping[str, tuple[Formula, int]]  # of the density-like fields, with their numbers of channels
-    order: int  # highest derivative of the orbitals that any of them needs
-    weights: tuple[Weight, ...]  # of the weighted sums that any of them needs
-    has_electric_field: bool
+    needs: Needs
     dtype: torch.dtype = torch.float32
     device: torch.device | str = "cpu"
 
     @cached_property
-    def orbitals(self) -> CartesianOrbitals:
-        """Return the occupied orbitals on the device."""
-        return cartesian_orbitals(self.wavefunction, self.device)
-
-    @cached_property
     def local(self) -> dict[str, torch.Tensor]:
         """Return the density-like fields by name, (channel, x, y, z)."""
-        return local_fields(self.orbitals, self.grid, self.formulas, self.order, self.weights, self.dtype)
+        needs, orbitals = self.needs, cartesian_orbitals(self.wavefunction)
+        return local_fields(orbitals, self.grid, needs.formulas, needs.order, needs.weights, self.dtype)
 
     @cached_property
     def promolecular(self) -> torch.Tensor:
@@ -56,5 +60,4 @@ class Scene:
     @cached_property
     def electrostatics(self) -> torch.Tensor:
         """Return the potential and, where a field of the scene needs it, its gradient: (1 or 4, x, y, z)."""
-        order = int(self.has_electric_field)
-        return electrostatics(self.wavefunction, self.grid, self.dtype, self.device, order)
+        return electrostatics(self.wavefunction, self.grid, self.dtype, int(self.needs.has_electric_field))

@@ -73,8 +73,15 @@ def needed_functions(
     The smallest contributions are left out as long as their sum stays below `neglect`, in the occupied orbitals and,
     where they are asked for, in the frontier orbitals too.
     """
+    order, keep = by_contribution(orbitals, bounds, neglect, has_frontier)
+    return torch.zeros_like(keep).scatter_(0, order, keep)
+
+
+def by_contribution(
+    orbitals: CartesianOrbitals, bounds: torch.Tensor, neglect: float, has_frontier: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the functions of each block by rising contribution, and which are needed of these, (place, block)."""
     columns = [orbitals.coefficients, orbitals.frontier] if has_frontier else [orbitals.coefficients]
     weighted = bounds * torch.cat(columns, dim=1).norm(dim=1)[:, None]
     ordered, order = weighted.sort(dim=0)
-    keep = ordered.cumsum(dim=0) > neglect
-    return torch.zeros_like(keep).scatter_(0, order, keep)
+    return order, ordered.cumsum(dim=0) > neglect

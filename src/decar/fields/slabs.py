@@ -16,7 +16,7 @@ from decar.quantum.wavefunction import Wavefunction
 
 def render_slabs(
     names: Sequence[str], wavefunction: Wavefunction, grid: VoxelGrid, path: Path, megabytes: float = 256.0,
-    dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
 ) -> None:  # fmt: skip
     """Write data sets (channel, x, y, z) named by field, holding at most about `megabytes` of fields at once.
 
@@ -42,8 +42,8 @@ def render_slabs(
             data.attrs.update(FIELDS[name].to_metadata())
         for start in range(0, grid.shape[0], depth):
             slab = slab_of(grid, start, min(start + depth, grid.shape[0]))
-            for name, values in evaluate_fields(names, wavefunction, slab, dtype, device).items():
-                file[name][:, start : start + slab.shape[0]] = values.cpu().numpy()
+            for name, values in evaluate_fields(names, wavefunction, slab, dtype).items():
+                file[name][:, start : start + slab.shape[0]] = values.numpy()
 
 
 def slab_of(grid: VoxelGrid, start: int, stop: int) -> VoxelGrid:

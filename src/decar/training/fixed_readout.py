@@ -83,13 +83,17 @@ class ReadSamples(Dataset[Sample]):
         """Return the readout of a draw."""
         return Fetched(draw, self.read[draw.sample][:, None, None, None])
 
-    def finish(self, fetched: Fetched, device: torch.device | str = "cpu") -> Sample:
-        """Return the sample."""
-        return self.data.sample_of(fetched.draw, fetched.content.to(device))
+    def prepare(self, fetched: Fetched) -> Fetched:
+        """Return it as it is."""
+        return fetched
+
+    def finish(self, fetched: Sequence[Fetched], device: torch.device | str = "cpu") -> list[Sample]:
+        """Return the samples."""
+        return [self.data.sample_of(one.draw, one.content.to(device)) for one in fetched]
 
     def __getitem__(self, draw: Draw) -> Sample:
         """Return one sample."""
-        return self.finish(self.fetch(draw))
+        return self.finish([self.fetch(draw)])[0]
 
 
 class HeadAlone(Network):

@@ -40,14 +40,14 @@ class EpochLoader(DataLoader[Any]):
 
 
 class Fetching(Dataset[Fetched]):
-    """A dataset of which only the first step is taken: what workers do where a GPU does the second one."""
+    """A dataset that is read and prepared, no more: what workers do where a GPU finishes it."""
 
     def __init__(self, dataset: Samples) -> None:
         self.dataset = dataset
 
     def __getitem__(self, draw: Draw) -> Fetched:
-        """Read what the voxels are made from."""
-        return self.dataset.fetch(draw)
+        """Read what the voxels are made from, and prepare it."""
+        return self.dataset.prepare(self.dataset.fetch(draw))
 
 
 class Loaders(LightningDataModule):
@@ -111,4 +111,4 @@ def reading_loader(dataset: Samples, batches: EpochBatches, num_workers: int) ->
 
 def finish_batch(dataset: Samples, fetched: list[Fetched], stride: int, device: torch.device | str) -> Batch:
     """Return the batch, its voxels made on the device."""
-    return collate([dataset.finish(one, device) for one in fetched], stride)
+    return collate(dataset.finish(fetched, device), stride)

@@ -90,6 +90,7 @@ class FoldModule(LightningModule):
         self.evaluated: list[Outcome] = []
         self.gradient_norms: list[dict[str, float]] = []
         self._own: list[Outcome] = []
+        self._in_step: tuple[Batch, Tensor] | None = None
         # What the last hidden layer said in the last validation, of this process's samples, where it is asked for.
         self.keeps_activities = False
         self.activities: list[Activity] = []
@@ -106,7 +107,7 @@ class FoldModule(LightningModule):
         keep = dropout_keep(batch, settings.hidden, settings.dropout, self.seed, self.current_epoch)
         size = self.training_settings.samples_at_a_time
         outputs = in_parts(self.network, size, batch["voxels"], batch["mask"], keep)
-        self.train_outcomes += outcomes(batch, outputs.detach())
+        self._in_step = (batch, outputs.detach())
         losses, weights = all_losses(self.objectives, outputs, batch["label"])
         weights = weights * batch["weight"][:, None]
         total = cast("Tensor", self.trainer.strategy.reduce(weights.sum(), reduce_op="sum"))
@@ -114,13 +115,17 @@ class FoldModule(LightningModule):
         return (weights * losses).sum() * self.trainer.world_size / total.clamp(min=torch.finfo(total.dtype).tiny)
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:  # noqa: ARG002
-        """Note the gradient norm of each layer: vanishing gradients are seen here."""
+        """Note the outputs, and the gradient norm of each layer: vanishing gradients are seen here."""
         norms = {}
         for name, part in self.network.parts().items():
             squares = [parameter.grad.square().sum() for parameter in part.parameters() if parameter.grad is not None]
             if squares:  # a frozen part has none
-                norms[name] = float(torch.stack(squares).sum().sqrt())
-        self.gradient_norms.append(norms)
+                norms[name] = torch.stack(squares).sum().sqrt()
+        # Here and not in the step: a GPU that is waited for has its work in the meantime.
+        self.gradient_norms.append(dict(zip(norms, torch.stack(list(norms.values())).tolist())) if norms else {})
+        if self._in_step is not None:
+            self.train_outcomes += outcomes(*self._in_step)
+            self._in_step = None
 
     def on_validation_epoch_start(self) -> None:
         """Forget the validation before."""

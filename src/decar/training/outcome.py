@@ -30,9 +30,14 @@ class Outcome(NamedTuple):
 
 def outcomes(batch: Batch, outputs: torch.Tensor) -> list[Outcome]:
     """Return the outcome of each sample of a batch that counts."""
-    labels, given = map(tuple, batch["label"].tolist()), map(tuple, outputs.float().tolist())
-    rows = zip(batch["key"], batch["conformer"], batch["weight"].tolist(), labels, given)
-    return [outcome for outcome in map(Outcome._make, rows) if outcome.weight > 0]
+    num_tasks = batch["label"].shape[1]
+    # At once: a GPU is waited for.
+    columns = torch.cat([batch["weight"][:, None], batch["label"], outputs], dim=1).tolist()
+    rows = (
+        Outcome(key, conformer, weight, tuple(row[:num_tasks]), tuple(row[num_tasks:]))
+        for key, conformer, (weight, *row) in zip(batch["key"], batch["conformer"], columns)
+    )
+    return [outcome for outcome in rows if outcome.weight > 0]
 
 
 def gather(own: Sequence[Outcome], world_size: int) -> list[Outcome]:

@@ -1,0 +1,110 @@
+"""Fields of several molecules at a time on a device to which every operation is sent: a GPU.
+
+What takes many small steps is worked out on the processor, by whatever process (`prepare`): which functions matter
+where, and the multipoles of the charge around each nucleus. The device then does the rest in few large operations
+(`evaluate_prepared`), and is not waited for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+
+from decar.fields.block_batches import FunctionPlan, plan_functions
+from decar.fields.grid import VoxelGrid
+from decar.fields.many_balls import add_compensations, add_hard_potentials
+from decar.fields.many_molecules import many_local_fields
+from decar.fields.orbitals import cartesian_orbitals
+from decar.fields.potential import ChargeParts, charge_parts, expansion_of, soft_potential
+from decar.fields.registry import FIELDS, fields_of, needs_of
+from decar.fields.scene import Needs, Scene
+from decar.quantum.wavefunction import Wavefunction
+
+DENSITY = "electron_density"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A molecule on its grid, ready for a device; `functions` and `charge` where the fields need them."""
+
+    wavefunction: Wavefunction
+    grid: VoxelGrid
+    dtype: torch.dtype
+    functions: FunctionPlan | None
+    charge: ChargeParts | None
+    soft: FunctionPlan | None  # of the soft density of the charge
+
+
+@dataclass(frozen=True)
+class DeviceScene(Scene):
+    """A scene whose intermediates are on a device."""
+
+    rendered: dict[str, torch.Tensor] | None = None
+    prepared: Prepared | None = None
+
+    @cached_property
+    def local(self) -> dict[str, torch.Tensor]:
+        """Return the density-like fields by name."""
+        return self.rendered or {}
+
+    @cached_property
+    def electrostatics(self) -> torch.Tensor:
+        """Return the potential and, where a field needs it, its gradient."""
+        assert self.prepared is not None
+        parts, soft = self.prepared.charge, self.prepared.soft
+        assert parts is not None  # prepared for these fields
+        charge = torch.zeros(parts.lattice.shape, dtype=parts.dtype, device=self.device)
+        if soft is not None:
+            charge -= _densities([soft], parts.dtype, self.device)[0]
+        add_compensations(charge, parts.lattice, parts.atoms, parts.exponent)
+        values = soft_potential(parts, charge, self.grid, int(self.needs.has_electric_field), self.dtype)
+        add_hard_potentials(values, self.grid, parts.atoms)
+        return values
+
+
+def prepare(
+    names: Sequence[str], wavefunction: Wavefunction, grid: VoxelGrid, dtype: torch.dtype = torch.float32
+) -> Prepared:
+    """Return what a device needs for these fields; raises ChemistryError (`no_empty_orbital`)."""
+    needs = needs_of(names, wavefunction)
+    functions = charge = soft = None
+    if needs.formulas:
+        functions = plan_functions(cartesian_orbitals(wavefunction), needs.weights, grid, needs.order, dtype)
+    if needs.has_potential:
+        charge = charge_parts(wavefunction, expansion_of(dtype))
+        if charge.soft is not None:
+            soft = plan_functions(charge.soft, (), charge.lattice, 0, charge.dtype)
+            charge = replace(charge, soft=None)
+    return Prepared(wavefunction, grid, dtype, functions, charge, soft)
+
+
+def evaluate_prepared(
+    names: Sequence[str], molecules: Sequence[Prepared], device: torch.device | str
+) -> list[dict[str, torch.Tensor]]:
+    """Return the fields of each molecule, (channel, x, y, z) in their units, on the device; grids of one spacing."""
+    needs = [needs_of(names, molecule.wavefunction) for molecule in molecules]
+    rendered = _rendered(needs[0], molecules, device)
+    return [
+        fields_of(names, DeviceScene(one.wavefunction, one.grid, own, one.dtype, device, fields, one))
+        for one, own, fields in zip(molecules, needs, rendered)
+    ]
+
+
+def _rendered(
+    needs: Needs, molecules: Sequence[Prepared], device: torch.device | str
+) -> list[dict[str, torch.Tensor]]:  # fmt: skip
+    plans = [molecule.functions for molecule in molecules if molecule.functions is not None]
+    if not plans:
+        return [{} for _ in molecules]
+    return many_local_fields(plans, needs.formulas, needs.order, needs.weights, molecules[0].dtype, device)
+
+
+def _densities(
+    plans: Sequence[FunctionPlan], dtype: torch.dtype, device: torch.device | str
+) -> list[torch.Tensor]:  # fmt: skip
+    """Return the electron density of each, (x, y, z)."""
+    field = FIELDS[DENSITY]
+    assert field.formula is not None  # it is density-like
+    found = many_local_fields(plans, {DENSITY: (field.formula, 1)}, 0, (), dtype, device)
+    return [fields[DENSITY][0] for fields in found]
