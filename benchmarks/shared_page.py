@@ -70,6 +70,9 @@ COMPARED = (
     ("atom counts against density and potential", "tuned_lightgbm_atom_counts", "tuned_head_density_potential"),
     ("density against shape", "steerable_density_in_space", "steerable_promolecular_in_space"),
     ("the potential, too", "steerable_density_potential_in_space", "steerable_density_in_space"),
+    ("other properties, too", "published_density_potential_multitask", "published_density_potential"),
+    ("", "steerable_density_potential_multitask", "steerable_density_potential"),
+    ("", "published_density_multitask", "published_density"),
     ("pretrained kernels", "head_density_pretrained", "head_density"),
     ("", "published_density_pretrained", "published_density_from_scratch"),
 )
@@ -221,19 +224,27 @@ def insert(page: Path, mark: str, text: str) -> None:
     write_text(page, f"{before}<!-- {mark} -->\n{text}<!-- {mark} -->\n{after}")
 
 
-WITH = {"tuned": ("tuned_steerable",)}  # studies whose contenders are in the tables of another one
+ALONE = ("published_density", "published_density_potential", "steerable_density_potential")
+# Studies whose contenders are in the tables of another one: all of them, or some.
+WITH: dict[str, dict[str, tuple[str, ...]]] = {"tuned": {"tuned_steerable": ()}, "multitask": {"study": ALONE}}
 
 
 class Kept:
     """The tables of one kept study, made anew from its predictions."""
 
     def __init__(self, name: str) -> None:
-        self.names = [one for one in (name, *WITH.get(name, ())) if (KEPT / f"{one}.parquet").exists()]
+        others = WITH.get(name, {})
+        self.names = [one for one in (name, *others) if (KEPT / f"{one}.parquet").exists()]
         settings = [settings_of(one, Path(), "0") for one in self.names]
         for other in settings[1:]:
-            settings[0]["benchmark"]["tuned"] |= other["benchmark"]["tuned"]
+            settings[0]["benchmark"].setdefault("tuned", {}).update(other["benchmark"].get("tuned", {}))
+            settings[0]["training"]["models"] |= other["training"]["models"]
         self.study = Study.model_validate(settings[0])
         tables = [read_predictions(KEPT / f"{one}.parquet") for one in self.names]
+        for place, one in enumerate(self.names):
+            if others.get(one):
+                table = tables[place]
+                tables[place] = table[table["contender"].isin(others[one]) & (table["share"] == 1)]
         self.predictions = pd.concat(tables, ignore_index=True)
         self.contenders = contenders_table(self.study, self.predictions)
         self.folds = folds_table(self.study, self.predictions)
