@@ -9,9 +9,11 @@ Which blocks need which functions is found on the processor beforehand, so that 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, prod, sqrt
+from typing import Any
 
+import numpy as np
 import torch
-from torch.nn.functional import pad
+from numpy.typing import NDArray
 
 from decar.fields.basis_blocks import (
     FLUSH,
@@ -28,6 +30,9 @@ from decar.fields.grid import VoxelGrid
 from decar.fields.orbitals import CartesianOrbitals, FunctionGroup, monomial_gaussian
 from decar.fields.screening import ACCURACY, by_contribution
 
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int32]
+Array = NDArray[Any]
 MOST_VALUES = 2**26  # values of functions in a batch: 256 MiB in float32
 # Floating-point operations that take a GPU as long as it takes to send it one more batch (40 operations of 5
 # microseconds, at 10 teraflops): so many may be wasted on functions that a block does not need.
@@ -63,19 +68,28 @@ class Blocks:
 
 @dataclass(frozen=True)
 class FunctionPlan:
-    """The functions of a molecule, and which of them are evaluated on which blocks of its grid; on the processor.
+    """The functions of a molecule, and which of them are evaluated on which blocks of its grid.
 
-    Blocks stand in the order of how many functions they need, the most first; those that need none are left out.
+    Arrays of the processor, which workers hand over without a file for each. Functions of fewer primitives than others
+    have some of contraction zero. Blocks stand in the order of how many functions they need, the most first; those
+    that need none are left out.
     """
 
-    group: FunctionGroup  # of all functions, those of fewer primitives with some of contraction zero
-    occupied: torch.Tensor  # (function, orbital), float64
-    weighted: dict[Weight, torch.Tensor]  # the same of other sums over orbitals
     grid: VoxelGrid
     blocks: Blocks
-    places: torch.Tensor  # (block, 3), int32: which along x, y and z
-    ranked: torch.Tensor  # (block, function), int32: functions by falling contribution
+    offset: Floats  # (function, 3) of the first voxel from the centre [bohr]
+    powers: Floats  # (function, 3)
+    exponents: Floats  # (function, primitive) [bohr^-2]
+    contraction: Floats  # (function, primitive)
+    occupied: Floats  # (function, orbital)
+    weighted: dict[Weight, Floats]  # the same of other sums over orbitals
+    places: Integers  # (block, 3) which along x, y and z
+    ranked: Integers  # (block, function): functions by falling contribution
     needed: list[int]  # how many of them each block needs
+
+    def __len__(self) -> int:
+        """Return the number of functions."""
+        return len(self.offset)
 
 
 def plan_functions(
@@ -86,29 +100,35 @@ def plan_functions(
     bounds = block_bounds(orbitals, grid, blocks.cuts(), derivatives_needed(order)).flatten(1)
     has_frontier = any(name in FRONTIER for name in weights)
     rising, keep = by_contribution(orbitals, bounds, ACCURACY[dtype].neglect, has_frontier)
-    needed, some = keep.sum(dim=0).sort(descending=True)
-    num = int((needed > 0).sum())
-    needed, some = needed[:num], some[:num]
-    places = torch.stack(torch.unravel_index(some, blocks.counts), dim=1)
-    ranked = rising.flip(0)[: int(needed[:1].sum()), some].T
+    needed = keep.sum(dim=0).numpy()
+    some = np.argsort(-needed, kind="stable")[: np.count_nonzero(needed)]
+    ranked = rising.flip(0).numpy()[: needed.max(), some].T
     matrices = {name: weighted_orbitals(orbitals, name) for name in weights}
     return FunctionPlan(
-        as_one_group(orbitals.groups), orbitals.coefficients,
-        {name: matrix for name, matrix in matrices.items() if matrix is not None}, grid, blocks,
-        places.to(torch.int32), ranked.to(torch.int32).contiguous(), needed.tolist(),
+        grid, blocks, *_functions(orbitals.groups, grid), orbitals.coefficients.numpy(),
+        {name: matrix.numpy() for name, matrix in matrices.items() if matrix is not None},
+        np.stack(np.unravel_index(some, blocks.counts), axis=1).astype(np.int32), ranked.astype(np.int32),
+        needed[some].tolist(),
     )  # fmt: skip
 
 
-def as_one_group(groups: Sequence[FunctionGroup]) -> FunctionGroup:
-    """Return the functions of all groups, those of fewer primitives with some of contraction zero."""
+def _functions(groups: Sequence[FunctionGroup], grid: VoxelGrid) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return offset, powers, exponents and contraction of the functions of all groups."""
     longest = max(group.exponents.shape[1] for group in groups)
-    parts, first = [], 0
+    parts = []
     for group in groups:
-        missing = (0, longest - group.exponents.shape[1])
-        exponents, contraction = pad(group.exponents, missing, value=1.0), pad(group.contraction, missing)
-        parts.append((group.centres, exponents, contraction, group.shell + first, group.powers))
-        first += len(group.centres)
-    return FunctionGroup(*(torch.cat(part) for part in zip(*parts)))
+        shell = group.shell.numpy()
+        parts.append((
+            np.array(grid.origin_bohr) - group.centres.numpy()[shell], group.powers.numpy(),
+            *(_wider(array.numpy()[shell], longest) for array in (group.exponents, group.contraction)),
+        ))  # fmt: skip
+    offset, powers, exponents, contraction = (np.concatenate(part) for part in zip(*parts))
+    return offset, powers, exponents, contraction
+
+
+def _wider(array: Array, width: int, value: float = 0.0) -> Array:
+    """Return an array with so many columns, those that it lacks filled with a value."""
+    return np.pad(array, ((0, 0), (0, width - array.shape[1])), constant_values=value)
 
 
 @dataclass(frozen=True)
@@ -135,10 +155,10 @@ def function_batches(
         return
     matrices = _matrices(plans, weights)
     tables, moved = _on_device(plans, list(matrices.values()), edge, order, dtype, device)
-    num_functions = 1 + sum(len(plan.group) for plan in plans)
+    num_functions = 1 + sum(map(len, plans))
     memory = tables[0][0].new_empty(max(count * len(members) for count, members in batches) * edge**3)
     in_order = [block for _, members in batches for block in members]
-    where, ranked = (joined[in_order].to(device) for joined in _joined_blocks(plans))
+    where, ranked = (torch.from_numpy(joined[in_order].astype(np.int64)).to(device) for joined in _joined_blocks(plans))
     start = 0
     for count, members in batches:
         own = slice(start, start + len(members))
@@ -156,7 +176,7 @@ def function_batches(
         start = own.stop
 
 
-def _matrices(plans: Sequence[FunctionPlan], weights: Sequence[Weight]) -> dict[str, torch.Tensor]:
+def _matrices(plans: Sequence[FunctionPlan], weights: Sequence[Weight]) -> dict[str, Floats]:
     """Return the orbitals of all molecules, (function, orbital): the occupied ones, then those of each weight.
 
     A weight that has none in any molecule is left out. Where only some have unpaired electrons, half the density of
@@ -169,46 +189,48 @@ def _matrices(plans: Sequence[FunctionPlan], weights: Sequence[Weight]) -> dict[
     return found
 
 
-def _joined_blocks(plans: Sequence[FunctionPlan]) -> tuple[torch.Tensor, torch.Tensor]:
+def _stacked(arrays: Sequence[Array], value: float = 0.0) -> Array:
+    """Return arrays below one another, with columns of a value where one has fewer."""
+    widest = max(array.shape[1] for array in arrays)
+    return np.concatenate([_wider(array, widest, value) for array in arrays])
+
+
+def _joined_blocks(plans: Sequence[FunctionPlan]) -> tuple[Integers, Integers]:
     """Return the places (block, 3 and the number of the block) and the functions (block, function) of all molecules.
 
     A block of fewer functions than the batch is given that of number `nothing`, which is in no orbital.
     """
-    widest = max(plan.ranked.shape[1] for plan in plans)
-    nothing = sum(len(plan.group) for plan in plans)
+    nothing = sum(map(len, plans))
     places, ranked = [], []
     first_block = first_function = 0
     for plan in plans:
         x, y, z = plan.places.T
         _, ny, nz = plan.blocks.counts
-        places.append(torch.stack([x, y, z, first_block + (x * ny + y) * nz + z], dim=1))
-        ranked.append(pad(plan.ranked + first_function, (0, widest - plan.ranked.shape[1]), value=nothing))
+        places.append(np.stack([x, y, z, first_block + (x * ny + y) * nz + z], axis=1))
+        ranked.append(plan.ranked + np.int32(first_function))
         first_block += prod(plan.blocks.counts)
-        first_function += len(plan.group)
-    return torch.cat(places).to(torch.int64), torch.cat(ranked).to(torch.int64)
+        first_function += len(plan)
+    return np.concatenate(places), _stacked(ranked, nothing)
 
 
 def _on_device(
-    plans: Sequence[FunctionPlan], matrices: Sequence[torch.Tensor], edge: int, order: int, dtype: torch.dtype,
+    plans: Sequence[FunctionPlan], matrices: Sequence[Floats], edge: int, order: int, dtype: torch.dtype,
     device: torch.device | str,
 ) -> tuple[list[list[torch.Tensor]], list[torch.Tensor]]:  # fmt: skip
     """Return the tables by axis and derivative, (block along it x function, primitive, voxel), and the matrices."""
-    longest = max(plan.group.exponents.shape[1] for plan in plans)
-    parts = []
-    for plan in plans:
-        group, missing = plan.group, (0, longest - plan.group.exponents.shape[1])
-        start = torch.tensor(plan.grid.origin_bohr, dtype=torch.float64) - group.centres[group.shell]
-        step = torch.full((len(group), 1), plan.grid.spacing_bohr, dtype=torch.float64)
-        exponents = pad(group.exponents, missing, value=1.0)[group.shell]
-        contraction = pad(group.contraction, missing)[group.shell]
-        parts.append(torch.cat([start, group.powers, step, exponents, contraction], dim=1))
+    step = np.concatenate([np.full((len(plan), 1), plan.grid.spacing_bohr) for plan in plans])
+    columns = [
+        *(_stacked([getattr(plan, name) for plan in plans]) for name in ("offset", "powers")), step,
+        *(_stacked([getattr(plan, name) for plan in plans]) for name in ("exponents", "contraction")), *matrices,
+    ]  # fmt: skip
     # One transfer for all, with the function that is in no orbital.
-    widths = [3, 3, 1, longest, longest, *(matrix.shape[1] for matrix in matrices)]
-    everything = pad(torch.cat([torch.cat(parts), *matrices], dim=1), (0, 0, 0, 1)).to(device)
-    start, powers, step, exponents, contraction, *moved = torch.split(everything, widths, dim=1)
+    everything = torch.from_numpy(np.pad(np.hstack(columns), ((0, 1), (0, 0)))).to(device)
+    start, powers, steps, exponents, contraction, *moved = torch.split(
+        everything, [column.shape[1] for column in columns], dim=1
+    )
     count = max(max(plan.blocks.counts) for plan in plans)
     numbers = torch.arange(count * edge, dtype=torch.float64, device=device)
-    offset = (start[:, :, None] + step[:, :, None] * numbers).permute(1, 0, 2)[:, :, None]
+    offset = (start[:, :, None] + steps[:, :, None] * numbers).permute(1, 0, 2)[:, :, None]
     power = powers.T[:, :, None, None]
     tables: list[list[torch.Tensor]] = [[], [], []]
     for k in range(order + 1):
@@ -219,12 +241,6 @@ def _on_device(
         for own, part in zip(tables, cut):
             own.append(part)
     return tables, [matrix.to(dtype) for matrix in moved]
-
-
-def _stacked(matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return matrices below one another, with columns of zeros where one has fewer."""
-    widest = max(matrix.shape[1] for matrix in matrices)
-    return torch.cat([pad(matrix, (0, widest - matrix.shape[1])) for matrix in matrices])
 
 
 def _batches(needed: Sequence[int], num_voxels: int, num_orbitals: int) -> Iterator[tuple[int, list[int]]]:
