@@ -21,7 +21,7 @@ STAGE_VERSION = {
     "wavefunction": 1,
     "fields": 3,
     "shards": 1,
-    "train": 6,
+    "train": 7,
     "evaluate": 1,
     "interpret": 2,
     "attribute": 3,

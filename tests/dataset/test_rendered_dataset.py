@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from decar.config import FieldsSettings, ModelSettings, Study
+from decar.dataset import rendered_dataset
 from decar.dataset.pose import Pose, draw_pose, posed_grid
 from decar.dataset.rendered_dataset import RenderedDataset, wavefunction_recipes
 from decar.dataset.samples import FIELDS_ALONE, Draw, Sample, collate
@@ -71,6 +72,25 @@ def test_fields_alone_are_rendered_of_molecules_without_a_label(made: Made, tmp_
             assert torch.equal(rendered[number]["voxels"], stored[number]["voxels"])
 
 
+def test_hard_atoms_are_worked_out_once_as_long_as_there_is_room(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    worked_out = []
+    known = rendered_dataset.hard_atoms
+    monkeypatch.setattr(rendered_dataset, "hard_atoms", lambda *given: worked_out.append(1) or known(*given))
+    _, rendered = both(made, augmentation="continuous")
+    first = [rendered[0]["voxels"], rendered[1]["voxels"], rendered[Draw(0, 1)]["voxels"]]
+    assert len(worked_out) == 2
+    rendered.hard_atoms = rendered_dataset.HardAtoms(most_bytes=1)
+    again = [rendered[0]["voxels"], rendered[1]["voxels"], rendered[Draw(0, 1)]["voxels"]]
+    assert len(worked_out) == 5
+    assert all(torch.equal(*pair) for pair in zip(first, again, strict=True))
+
+
+def test_fields_without_a_potential_have_no_hard_atoms(made: Made) -> None:
+    study, dataset, _ = made
+    rendered = RenderedDataset(dataset, study, "random", 0, None, FIELDS[:1], ("sweet",))
+    assert rendered.fetch(Draw(0)).content.atoms is None
+
+
 @pytest.mark.parametrize("augmentation", ["rotations_6", "rotations_24"])
 def test_turns_of_the_cube_are_those_of_the_stored_voxels(made: Made, augmentation: str) -> None:
     """Vectors too; the draws differ between epochs and conformers."""
@@ -96,7 +116,7 @@ def test_poses_are_drawn_from_names_and_keep_the_padding(made: Made) -> None:
     padding = study.fields.padding_angstrom / study.fields.spacing_angstrom  # in voxels
     shifts = []
     for number in range(len(rendered)):
-        wavefunction, grid = rendered.fetch(Draw(number, 5)).content
+        wavefunction, grid, _ = rendered.fetch(Draw(number, 5)).content
         places = (wavefunction.geometry_bohr - np.array(grid.origin_bohr)) / grid.spacing_bohr
         faces = np.array(grid.shape) - 0.5
         assert places.min() + 0.5 >= padding - 1e-9

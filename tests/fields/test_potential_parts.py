@@ -6,13 +6,16 @@ import torch
 from scipy.special import erf
 
 from decar.fields.balls import harmonic_gradients
+from decar.fields.batch_rendering import centred_grid
 from decar.fields.coulomb import Lattice, lattice_potential
 from decar.fields.gaussian_split import split_gaussians
-from decar.fields.hard_atoms import BallRule, compensation_factors
+from decar.fields.hard_atoms import BallRule, compensation_factors, turned
 from decar.fields.harmonics import solid_harmonics
 from decar.fields.interpolation import interpolation_matrix
 from decar.fields.orbitals import cartesian_orbitals
 from decar.fields.points import functions_at, point_intermediates
+from decar.fields.potential import STANDARD, electrostatics, hard_atoms
+from decar.fields.rotation import harmonics_turn, random_rotation, rotated
 from tests.fields.test_fields_accuracy import core_orbitals
 
 
@@ -84,6 +87,30 @@ def test_slopes_of_harmonics_are_harmonics():
         step[axis] = 1e-5
         slope = solid_harmonics(torch.tensor(points + step), 6) - solid_harmonics(torch.tensor(points - step), 6)
         assert torch.allclose(matrix @ values, slope / 2e-5, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("highest_l", [0, 1, 8, 18])
+def test_harmonics_turn_among_those_of_their_l(highest_l):
+    rotation = random_rotation(np.random.default_rng(2))
+    points = np.random.default_rng(1).normal(size=(3, 30))
+    here, there = (solid_harmonics(torch.tensor(xyz), highest_l).numpy() for xyz in (points, rotation.T @ points))
+    turn = harmonics_turn(highest_l, rotation)
+    assert np.allclose(turn.T @ here, there, rtol=1e-10, atol=1e-10 * np.abs(here).max())
+    assert np.allclose(turn @ turn.T, np.eye(len(turn)), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["radical", "g functions"])
+def test_hard_atoms_turn_with_their_molecule(name):
+    """The potential with atoms that were turned is as close to the tight one as with those worked out anew."""
+    wavefunction, rotation = core_orbitals(name), random_rotation(np.random.default_rng(4))
+    other = rotated(wavefunction, rotation)
+    grid = centred_grid(other.geometry_bohr, (20, 20, 20), 0.5)
+    atoms = turned(hard_atoms(wavefunction, STANDARD), rotation)
+    found, anew = (electrostatics(other, grid, atoms=known, order=1).double() for known in (atoms, None))
+    tight = electrostatics(other, grid, torch.float64, order=1)
+    assert not torch.equal(found, anew)
+    for own, other_way, exact in zip(found, anew, tight):
+        assert (own - exact).square().mean().sqrt() < 1.5 * (other_way - exact).square().mean().sqrt() + 1e-6
 
 
 def test_the_radii_of_a_ball_rise_to_its_edge():

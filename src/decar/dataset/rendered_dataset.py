@@ -4,9 +4,10 @@ The records are those that the study's fields were rendered from, found in its s
 the shards (no augmentation) the voxels are the stored ones; in a turn of the cube they are those turned, to rounding.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,13 +16,55 @@ from decar.config import Study
 from decar.dataset.pose import draw_pose, posed_grid
 from decar.dataset.samples import Draw
 from decar.dataset.voxel_dataset import Fetched, VoxelDataset
+from decar.fields.grid import VoxelGrid
+from decar.fields.hard_atoms import HardAtom, turned
 from decar.fields.on_device import Prepared, evaluate_prepared, prepare
-from decar.fields.registry import evaluate_fields
+from decar.fields.potential import expansion_of, hard_atoms
+from decar.fields.registry import evaluate_fields, needs_of
 from decar.fields.rotation import rotated
 from decar.quantum.wavefunction import Wavefunction
 from decar.receipt import read_table
 from decar.stages import MOLECULE_STAGES, recipe_function, stage_settings
 from decar.store import Store
+
+MOST_BYTES = 2**28  # of hard atoms that a process keeps: those of a thousand drug-like conformers
+
+
+class Placed(NamedTuple):
+    """A molecule in its pose, on its grid; `atoms` where a potential is among the fields."""
+
+    wavefunction: Wavefunction
+    grid: VoxelGrid
+    atoms: Sequence[HardAtom] | None
+
+
+class HardAtoms:
+    """The hard atoms of molecules as their records have them, those that were asked for last: half of a potential.
+
+    They turn with the molecule, so they are worked out once in each process, as long as they have room.
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self.most_bytes = most_bytes
+        self._kept: OrderedDict[tuple[str, int], list[HardAtom]] = OrderedDict()
+        self._bytes = 0
+
+    def of(self, name: tuple[str, int], wavefunction: Wavefunction) -> list[HardAtom]:
+        """Return those of a conformer, whose wavefunction is not turned."""
+        if name in self._kept:
+            self._kept.move_to_end(name)
+            return self._kept[name]
+        atoms = hard_atoms(wavefunction, expansion_of(torch.float32))
+        self._kept[name] = atoms
+        self._bytes += size_of(atoms)
+        while self._bytes > self.most_bytes and len(self._kept) > 1:
+            self._bytes -= size_of(self._kept.popitem(last=False)[1])
+        return atoms
+
+
+def size_of(atoms: Sequence[HardAtom]) -> int:
+    """Return the bytes of their multipoles."""
+    return sum(atom.potentials.nbytes + atom.multipoles.nbytes for atom in atoms)
 
 
 class RenderedDataset(VoxelDataset):
@@ -47,6 +90,7 @@ class RenderedDataset(VoxelDataset):
         molecules = read_table(dataset_folder / "molecules.parquet", ["key", "geometry"])
         molecules = molecules.loc[molecules["key"].isin(set(self.rows["key"]))]
         self.recipes = wavefunction_recipes(study, zip(molecules["key"], molecules["geometry"]))
+        self.hard_atoms = HardAtoms()
 
     def fetch(self, draw: Draw) -> Fetched:
         """Read the wavefunction, turn it and lay the grid around it."""
@@ -56,20 +100,25 @@ class RenderedDataset(VoxelDataset):
             record.arrays, record.metadata["conformers"][conformer], f"{conformer}/"
         )
         pose = draw_pose(self.augmentation, self.seed, draw.epoch, key, conformer)
+        atoms = None
+        if needs_of(self.fields, wavefunction).has_potential:
+            atoms = self.hard_atoms.of((key, conformer), wavefunction)
         if not pose.is_identity:
             wavefunction = rotated(wavefunction, pose.rotation)
-        return Fetched(draw, (wavefunction, posed_grid(wavefunction.geometry_bohr, pose, self.settings)))
+            atoms = turned(atoms, pose.rotation) if atoms is not None else None
+        return Fetched(draw, Placed(wavefunction, posed_grid(wavefunction.geometry_bohr, pose, self.settings), atoms))
 
     def prepare(self, fetched: Fetched) -> Fetched:
         """Work out what a device needs to render the fields."""
-        return Fetched(fetched.draw, prepare(self.fields, *fetched.content))
+        wavefunction, grid, atoms = fetched.content
+        return Fetched(fetched.draw, prepare(self.fields, wavefunction, grid, atoms=atoms))
 
     def voxels(self, fetched: Sequence[Fetched], device: torch.device | str) -> list[dict[str, Tensor]]:
         """Render the fields: of what was prepared all at once."""
         contents = [one.content for one in fetched]
         if all(isinstance(content, Prepared) for content in contents):
             return evaluate_prepared(self.fields, contents, device)
-        return [evaluate_fields(self.fields, *content) for content in contents]
+        return [evaluate_fields(self.fields, one.wavefunction, one.grid, atoms=one.atoms) for one in contents]
 
 
 def wavefunction_recipes(study: Study, molecules: Iterable[tuple[str, str | None]]) -> dict[str, str]:

@@ -13,6 +13,7 @@ Gaussian and augmented-plane-wave method, doi 10.1007/s002140050523, and the Fou
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,31 +30,57 @@ MESH_BOHR = np.linspace(0.05, 60.0, 2400)  # radii at which functions are follow
 class GaussianSplit:
     """The parts of one wavefunction, as orbitals over Cartesian Gaussians with the same columns."""
 
-    soft: CartesianOrbitals | None  # s_i; None where every primitive is hard
-    partners: dict[int, CartesianOrbitals]  # 2 s_i + sum_B f_AB h_B,i for each element A
-    hard: list[CartesianOrbitals | None]  # h_A,i of each atom
-    soft_reach_bohr: Floats  # (atom,) beyond it the atom's soft functions are below the tail asked for
-    hard_reach_bohr: Floats  # (atom,) the same of its hard functions, for a tail of its own
-    highest_exponent: float  # of the products of soft primitives; 0 where there are none
+    wavefunction: Wavefunction
+    is_soft: Kept  # of each primitive
+    soft_tail: float  # value of an orbital where it ends [bohr^-3/2]
+    hard_tail: float
+
+    @cached_property
+    def soft(self) -> CartesianOrbitals | None:
+        """Return s_i; None where every primitive is hard."""
+        return _part(self.wavefunction, self.is_soft)
+
+    @cached_property
+    def partners(self) -> dict[int, CartesianOrbitals]:
+        """Return 2 s_i + sum_B f_AB h_B,i for each element A."""
+        numbers = self.wavefunction.atomic_numbers
+        return {
+            number: _partner(
+                self.wavefunction, np.where(self.is_soft, 2.0, 1.0 + np.sign(number - numbers[self._owner]))
+            )
+            for number in np.unique(numbers).tolist()
+        }
+
+    @cached_property
+    def hard(self) -> list[CartesianOrbitals | None]:
+        """Return h_A,i of each atom."""
+        num = len(self.wavefunction.atomic_numbers)
+        return [_part(self.wavefunction, ~self.is_soft & (self._owner == atom)) for atom in range(num)]
+
+    @cached_property
+    def soft_reach_bohr(self) -> Floats:
+        """Return, of each atom, beyond what its soft functions are below the tail."""
+        return _reaches(self.wavefunction, self.is_soft, self.soft_tail)
+
+    @cached_property
+    def hard_reach_bohr(self) -> Floats:
+        """Return the same of its hard functions."""
+        return _reaches(self.wavefunction, ~self.is_soft, self.hard_tail)
+
+    @property
+    def highest_exponent(self) -> float:
+        """Return that of the products of soft primitives; 0 where there are none."""
+        return float(2 * self.wavefunction.basis.exponents[self.is_soft].max(initial=0.0))
+
+    @property
+    def _owner(self) -> NDArray[np.int32]:
+        """Return the atom of each primitive."""
+        return np.repeat(self.wavefunction.basis.atom, self.wavefunction.basis.num_primitives)
 
 
 def split_gaussians(wavefunction: Wavefunction, limit: float, soft_tail: float, hard_tail: float) -> GaussianSplit:
     """Return the parts; `limit` [bohr^-2] is the highest soft exponent, tails are values of orbitals [bohr^-3/2]."""
-    basis = wavefunction.basis
-    is_soft = basis.exponents <= limit
-    owner = np.repeat(basis.atom, basis.num_primitives)
-    numbers = wavefunction.atomic_numbers
-    return GaussianSplit(
-        _part(wavefunction, is_soft),
-        {
-            number: _partner(wavefunction, np.where(is_soft, 2.0, 1.0 + np.sign(number - numbers[owner])))
-            for number in np.unique(numbers).tolist()
-        },
-        [_part(wavefunction, ~is_soft & (owner == atom)) for atom in range(len(numbers))],
-        _reaches(wavefunction, is_soft, soft_tail),
-        _reaches(wavefunction, ~is_soft, hard_tail),
-        float(2 * basis.exponents[is_soft].max(initial=0.0)),
-    )
+    return GaussianSplit(wavefunction, wavefunction.basis.exponents <= limit, soft_tail, hard_tail)
 
 
 def _part(wavefunction: Wavefunction, kept: Kept) -> CartesianOrbitals | None:

@@ -9,9 +9,10 @@ The potential of q_A - g_A vanishes beyond the ball in which both have ended: it
 added to few voxels. g_A is as smooth as the soft density and goes with it onto the lattice.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
-from math import ceil, sqrt
+from math import ceil, isqrt, sqrt
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from decar.fields.orbitals import VALUE, CartesianOrbitals
 from decar.fields.points import functions_at
 from decar.fields.quadrature import lebedev, lebedev_degree
 from decar.fields.radial_poisson import angular_momenta, radial_potentials
+from decar.fields.rotation import harmonics_turn
 from decar.fields.screening import function_bounds, needed_functions
 
 Floats = NDArray[np.float64]
@@ -71,6 +73,21 @@ class HardAtom:
     rule: BallRule
     potentials: Floats  # (radius, component): r V_00 Y_00 [e], V_lm for l > 0 [hartree/e]
     multipoles: Floats  # (component,) Q_lm of the charge [e bohr^l]
+
+
+def turned(atoms: Sequence[HardAtom], rotation: Floats) -> list[HardAtom]:
+    """Return the atoms of a molecule that is turned about the origin by a rotation matrix (3, 3).
+
+    V(R^T r) has the components sum_m' D_mm' V_lm': no quadrature is done again.
+    """
+    turn = harmonics_turn(max(isqrt(len(atom.multipoles)) - 1 for atom in atoms), rotation)
+    found = []
+    for atom in atoms:
+        own = turn[: len(atom.multipoles), : len(atom.multipoles)]
+        found.append(replace(
+            atom, centre=rotation @ atom.centre, potentials=atom.potentials @ own.T, multipoles=own @ atom.multipoles
+        ))  # fmt: skip
+    return found
 
 
 def compensation_factors(exponent: float, highest_l: int) -> Floats:

@@ -13,6 +13,7 @@ import torch
 
 from decar.fields.block_batches import FunctionPlan, plan_functions
 from decar.fields.grid import VoxelGrid
+from decar.fields.hard_atoms import HardAtom
 from decar.fields.many_balls import add_compensations, add_hard_potentials
 from decar.fields.many_molecules import many_local_fields
 from decar.fields.orbitals import cartesian_orbitals
@@ -64,15 +65,19 @@ class DeviceScene(Scene):
 
 
 def prepare(
-    names: Sequence[str], wavefunction: Wavefunction, grid: VoxelGrid, dtype: torch.dtype = torch.float32
-) -> Prepared:
-    """Return what a device needs for these fields; raises ChemistryError (`no_empty_orbital`)."""
+    names: Sequence[str], wavefunction: Wavefunction, grid: VoxelGrid, dtype: torch.dtype = torch.float32,
+    atoms: Sequence[HardAtom] | None = None,
+) -> Prepared:  # fmt: skip
+    """Return what a device needs for these fields; raises ChemistryError (`no_empty_orbital`).
+
+    `atoms`: those of `decar.fields.potential.hard_atoms`, where they are known: else they take longest.
+    """
     needs = needs_of(names, wavefunction)
     functions = charge = soft = None
     if needs.formulas:
         functions = plan_functions(cartesian_orbitals(wavefunction), needs.weights, grid, needs.order, dtype)
     if needs.has_potential:
-        charge = charge_parts(wavefunction, expansion_of(dtype))
+        charge = charge_parts(wavefunction, expansion_of(dtype), atoms)
         if charge.soft is not None:
             soft = plan_functions(charge.soft, (), charge.lattice, 0, charge.dtype)
             charge = replace(charge, soft=None)
@@ -86,7 +91,7 @@ def evaluate_prepared(
     needs = [needs_of(names, molecule.wavefunction) for molecule in molecules]
     rendered = _rendered(needs[0], molecules, device)
     return [
-        fields_of(names, DeviceScene(one.wavefunction, one.grid, own, one.dtype, device, fields, one))
+        fields_of(names, DeviceScene(one.wavefunction, one.grid, own, one.dtype, device, rendered=fields, prepared=one))
         for one, own, fields in zip(molecules, needs, rendered)
     ]
 

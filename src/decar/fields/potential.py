@@ -9,6 +9,7 @@ step converges to the exact integral: STANDARD is within 1e-4, TIGHT within 1e-6
 Voxels far from the molecule see the same charge on lattices of twice, four times, ... the spacing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log, pi, sqrt
 
@@ -65,13 +66,13 @@ class ChargeParts:
 
 def electrostatics(
     wavefunction: Wavefunction, grid: VoxelGrid, dtype: torch.dtype = torch.float32, order: int = 0,
-    expansion: Expansion | None = None,
+    expansion: Expansion | None = None, atoms: Sequence[HardAtom] | None = None,
 ) -> torch.Tensor:  # fmt: skip
     """Return V [hartree/e], (1, x, y, z), and for order 1 grad V [hartree/e/bohr] behind it, (4, x, y, z).
 
-    By default STANDARD for float32 and TIGHT for float64.
+    By default STANDARD for float32 and TIGHT for float64. `atoms`: those of `hard_atoms`, where they are known.
     """
-    parts = charge_parts(wavefunction, expansion or expansion_of(dtype))
+    parts = charge_parts(wavefunction, expansion or expansion_of(dtype), atoms)
     charge = torch.zeros(parts.lattice.shape, dtype=parts.dtype)
     if parts.soft is not None:
         charge = -grid_intermediates(parts.soft, parts.lattice, 0, parts.dtype).density
@@ -88,11 +89,13 @@ def expansion_of(dtype: torch.dtype) -> Expansion:
     return STANDARD if dtype == torch.float32 else TIGHT
 
 
-def charge_parts(wavefunction: Wavefunction, expansion: Expansion) -> ChargeParts:
-    """Return the parts of a molecule's charge."""
-    split = split_gaussians(wavefunction, SOFT_EXPONENT, expansion.soft_tail, expansion.hard_tail)
-    exponent = max(split.highest_exponent, LOWEST_GAMMA)
-    atoms = _hard_atoms(wavefunction, split, expansion, exponent)
+def charge_parts(
+    wavefunction: Wavefunction, expansion: Expansion, atoms: Sequence[HardAtom] | None = None
+) -> ChargeParts:
+    """Return the parts of a molecule's charge; `atoms`: those of `hard_atoms`, where they are known."""
+    split = _split(wavefunction, expansion)
+    exponent = _gamma(split)
+    atoms = list(atoms) if atoms is not None else _hard_atoms(split, expansion)
     spacing = pi / (2 * expansion.sharpness * sqrt(exponent))
     reach = np.maximum(split.soft_reach_bohr, [atom.rule.reach_bohr for atom in atoms])[:, None]
     low, high = (wavefunction.geometry_bohr - reach).min(axis=0), (wavefunction.geometry_bohr + reach).max(axis=0)
@@ -102,9 +105,22 @@ def charge_parts(wavefunction: Wavefunction, expansion: Expansion) -> ChargePart
     return ChargeParts(split.soft, lattice, atoms, exponent, margin, expansion.dtype)
 
 
-def _hard_atoms(
-    wavefunction: Wavefunction, split: GaussianSplit, expansion: Expansion, exponent: float
-) -> list[HardAtom]:
+def hard_atoms(wavefunction: Wavefunction, expansion: Expansion) -> list[HardAtom]:
+    """Return the hard atoms of a molecule: half of what a potential takes, and they turn with it (`turned`)."""
+    return _hard_atoms(_split(wavefunction, expansion), expansion)
+
+
+def _split(wavefunction: Wavefunction, expansion: Expansion) -> GaussianSplit:
+    return split_gaussians(wavefunction, SOFT_EXPONENT, expansion.soft_tail, expansion.hard_tail)
+
+
+def _gamma(split: GaussianSplit) -> float:
+    """Return the exponent of the soft charges that stand for nuclei [bohr^-2]."""
+    return max(split.highest_exponent, LOWEST_GAMMA)
+
+
+def _hard_atoms(split: GaussianSplit, expansion: Expansion) -> list[HardAtom]:
+    wavefunction, exponent = split.wavefunction, _gamma(split)
     owner = np.repeat(wavefunction.basis.atom, wavefunction.basis.num_primitives)
     least = 1.1 * sqrt(log(1 / expansion.hard_tail) / exponent)  # where a compensating charge has ended
     atoms = []

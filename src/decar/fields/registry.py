@@ -4,7 +4,7 @@ HDF5 attributes, axis labels and documentation are printed from here. A new fiel
 reference value in `tests/fields/test_registry.py`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from decar.fields import local_fields as formulas
 from decar.fields.density import Formula, Weight
 from decar.fields.exact_potential import exact_electric_field, exact_potential
 from decar.fields.grid import VoxelGrid
+from decar.fields.hard_atoms import HardAtom
 from decar.fields.orbitals import cartesian_orbitals
 from decar.fields.points import point_intermediates
 from decar.fields.promolecular import promolecular_at_points
@@ -177,15 +178,17 @@ def _check_orbitals(fields: Iterable[Field], wavefunction: Wavefunction) -> None
 
 
 def evaluate_fields(
-    names: Iterable[str], wavefunction: Wavefunction, grid: VoxelGrid, dtype: torch.dtype = torch.float32
-) -> dict[str, torch.Tensor]:
+    names: Iterable[str], wavefunction: Wavefunction, grid: VoxelGrid, dtype: torch.dtype = torch.float32,
+    atoms: Sequence[HardAtom] | None = None,
+) -> dict[str, torch.Tensor]:  # fmt: skip
     """Return the fields on the grid, each (channel, x, y, z) in its unit; orbitals are evaluated once for all.
 
-    On the processor; `decar.fields.on_device` has those of several molecules on another device.
+    On the processor; `decar.fields.on_device` has those of several molecules on another device. `atoms`: those of
+    `decar.fields.potential.hard_atoms`, where they are known.
     Raises ChemistryError (`no_empty_orbital`).
     """
     names = list(names)
-    return fields_of(names, Scene(wavefunction, grid, needs_of(names, wavefunction), dtype))
+    return fields_of(names, Scene(wavefunction, grid, needs_of(names, wavefunction), dtype, atoms=atoms))
 
 
 def needs_of(names: Iterable[str], wavefunction: Wavefunction) -> Needs:

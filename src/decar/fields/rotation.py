@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from decar.fields.harmonics import cartesian_powers, solid_harmonics
-from decar.fields.quadrature import lebedev
+from decar.fields.quadrature import lebedev, lebedev_degree
 from decar.quantum.wavefunction import Wavefunction
 
 Floats = NDArray[np.float64]
@@ -34,6 +34,19 @@ def rotated(wavefunction: Wavefunction, rotation: Floats) -> Wavefunction:
         alpha_coefficients=_turned(wavefunction.alpha_coefficients, momenta, turns),
         beta_coefficients=None if beta is None else _turned(beta, momenta, turns),
     )
+
+
+def harmonics_turn(highest_l: int, rotation: Floats) -> Floats:
+    """Return D, (component, component) by l: Y_lm(R^T r) = sum_m' D_m'm Y_lm'(r), by projection on a sphere."""
+    directions, weights = lebedev(lebedev_degree(max(2 * highest_l, 3)))
+    here, there = (
+        solid_harmonics(torch.tensor(points), highest_l).numpy() for points in (directions, rotation.T @ directions)
+    )
+    turn = np.zeros((len(here), len(here)))
+    for l in range(highest_l + 1):
+        own = slice(l * l, (l + 1) ** 2)
+        turn[own, own] = (here[own] * weights) @ there[own].T
+    return turn
 
 
 def random_rotation(random: np.random.Generator) -> Floats:

@@ -1,6 +1,6 @@
 """A scene: one molecule, one grid, one number format, and the intermediates that its fields share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,6 +9,7 @@ import torch
 
 from decar.fields.density import Formula, Weight, local_fields
 from decar.fields.grid import VoxelGrid
+from decar.fields.hard_atoms import HardAtom
 from decar.fields.orbitals import cartesian_orbitals
 from decar.fields.potential import electrostatics
 from decar.fields.promolecular import promolecular_density
@@ -35,6 +36,7 @@ class Scene:
     needs: Needs
     dtype: torch.dtype = torch.float32
     device: torch.device | str = "cpu"
+    atoms: Sequence[HardAtom] | None = None  # of the potential, where they are known
 
     @cached_property
     def local(self) -> dict[str, torch.Tensor]:
@@ -60,4 +62,5 @@ class Scene:
     @cached_property
     def electrostatics(self) -> torch.Tensor:
         """Return the potential and, where a field of the scene needs it, its gradient: (1 or 4, x, y, z)."""
-        return electrostatics(self.wavefunction, self.grid, self.dtype, int(self.needs.has_electric_field))
+        order = int(self.needs.has_electric_field)
+        return electrostatics(self.wavefunction, self.grid, self.dtype, order, atoms=self.atoms)
