@@ -4,7 +4,8 @@
 
 Each operation costs a GPU some microseconds, however little it works on. Counted are those of torch, views of a tensor
 apart, of molecules of the file in boxes of BOX_ANGSTROM: one after the other as on a processor, and together as on a
-GPU (`decar.fields.on_device`), with what the processor does beforehand, and again for another pose. Counts need no GPU and do not depend on the machine; seconds are of one core here.
+GPU (`decar.fields.on_device`), with what the processor does beforehand, and does again for another pose. Counts need no
+GPU and do not depend on the machine; seconds are of one core here.
 """
 
 import argparse
