@@ -18,7 +18,7 @@ def test_all_networks_train_on_another_device(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["operations"] > 1000
-    assert set(found["losses"]) == {"published", "rendered", "residual", "steerable", "head"}
+    assert set(found["losses"]) == {"published", "rendered", "residual", "steerable", "head", "pretrained"}
     for name, losses in found["losses"].items():
         assert len(losses["here"]) == 4
         assert losses["there"] == pytest.approx(losses["here"], rel=1e-5), name

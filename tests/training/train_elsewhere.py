@@ -27,6 +27,7 @@ MODELS: dict[str, dict[str, Any]] = {
         **SMALL, "fields": ["electron_density"], "architecture": "steerable", "readout": "all", "standardised": True,
         "frozen": ["layer1", "layer2"],
     },
+    "pretrained": {**SMALL, "fields": list(FIELDS[:2]), "input": "rendered", "pretraining": {"epochs": 1}},
 }  # fmt: skip
 
 
