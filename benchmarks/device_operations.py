@@ -4,8 +4,8 @@
 
 Each operation costs a GPU some microseconds, however little it works on. Counted are those of torch, views of a tensor
 apart, of molecules of the file in boxes of BOX_ANGSTROM: one after the other as on a processor, and together as on a
-GPU (`decar.fields.on_device`), with what the processor does beforehand, and does again for another pose. Counts need no
-GPU and do not depend on the machine; seconds are of one core here.
+GPU (`decar.fields.on_device`, on tests/other_device.py), with what the processor does beforehand, and does again for
+another pose. Counts need no GPU and do not depend on the machine; seconds are of one core here.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from benchmarks.shared_page import insert
 from benchmarks.tastants import tastant
+from tests.other_device import DEVICE, counts
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from decar.atomic import write_text
@@ -35,7 +36,6 @@ BOX_ANGSTROM = 22.4
 POTENTIAL = "electrostatic_potential"
 FIELDS = ("electron_density", POTENTIAL, "promolecular_density")
 CASES = ((64, 4), (128, 2))  # edge of the box, molecules together: batches of benchmarks/input_pipeline.py
-SPARED_CALLS = 1  # what is computed once and kept
 
 
 class Counting(TorchDispatchMode):
@@ -55,9 +55,8 @@ class Counting(TorchDispatchMode):
 
 
 def counted(call: Callable[[], object]) -> Counting:
-    """Return what a call takes, the second time that it is made."""
-    for _ in range(SPARED_CALLS):
-        call()
+    """Return what a call takes, the second time that it is made: some is computed once and kept."""
+    call()
     with Counting() as counting:
         call()
     return counting
@@ -89,9 +88,6 @@ def measure(wavefunctions: Path) -> list[dict[str, Any]]:
                 for one in placed:
                     evaluate_fields([field], *one)
 
-            def together(field: str = field, prepared: Any = prepared) -> None:
-                evaluate_prepared([field], prepared, "cpu")
-
             def ready(field: str = field, placed: Any = placed) -> None:
                 for one in placed:
                     prepare([field], *one)
@@ -102,12 +98,15 @@ def measure(wavefunctions: Path) -> list[dict[str, Any]]:
                 for one, atoms in zip(placed, known):
                     prepare([POTENTIAL], *one, atoms=turned(atoms, np.eye(3)))
 
-            one_by_one, at_once = counted(alone), counted(together)
+            one_by_one = counted(alone)
+            evaluate_prepared([field], prepared, DEVICE)  # what is computed once and kept
+            counts.clear()
+            evaluate_prepared([field], prepared, DEVICE)
             rows.append({
                 "field": field, "edge": edge, "molecules": num,
                 "one_by_one": one_by_one.operations / num, "one_by_one_waits": one_by_one.waits / num,
-                "together": at_once.operations / num, "together_waits": at_once.waits / num,
-                "together_views": at_once.views / num, "prepare_seconds": seconds(ready) / num,
+                "together": counts["operations"] / num, "together_waits": counts["waits"] / num,
+                "together_views": counts["views"] / num, "prepare_seconds": seconds(ready) / num,
                 "prepare_again_seconds": seconds(again) / num if known else None,
                 "one_by_one_seconds": seconds(alone) / num,
             })  # fmt: skip
@@ -121,11 +120,11 @@ def table(rows: list[dict[str, Any]]) -> str:
             "waited for", "beforehand [s]", "the same again [s]", "all of it on the processor [s]")  # fmt: skip
     lines = [f"| {' | '.join(head)} |", f"|---|---|{'---:|' * (len(head) - 2)}"]
     for row in rows:
-        again = row["prepare_again_seconds"]
+        again = "" if row["prepare_again_seconds"] is None else f"{row['prepare_again_seconds']:.3f}"
         lines.append(
             f"| {row['field'].replace('_', ' ')} | {row['edge']}³ | {row['molecules']} | {row['one_by_one']:.0f} | "
             f"{row['one_by_one_waits']:.0f} | {row['together']:.0f} | {row['together_waits']:.0f} | "
-            f"{row['prepare_seconds']:.3f} | {'' if again is None else f'{again:.3f}'} | {row['one_by_one_seconds']:.2g} |"
+            f"{row['prepare_seconds']:.3f} | {again} | {row['one_by_one_seconds']:.2g} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -1,8 +1,10 @@
 """A device with memory of its own, for machines without a GPU: what runs on it would not fail for a tensor left behind.
 
 Importing it registers the device `elsewhere` with torch, for the whole process: scripts import it, tests run these.
-Its tensors hold one of the processor, which does the arithmetic; an operation on tensors of both is refused, as CUDA
-refuses it. `counts` says how many operations were sent to it, and how often the processor waited for a value.
+Its tensors hold one of the processor, which does the arithmetic. An operation on tensors of both is refused where CUDA
+refuses it, but for one number, which may come from anywhere. `counts` says how many operations were sent to the device
+(`operations`; `views` beside them do nothing), and how often the processor would wait for a GPU (`waits`): for a value,
+for a size that depends on values, or for memory that is copied while one waits.
 """
 
 from collections import Counter
@@ -16,8 +18,10 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 
 NAME = "elsewhere"
 CPU = torch.device("cpu")
-# Where tensors of both may meet: copies, and the places in an index.
-MIXING = ("aten::copy_", "aten::_to_copy", "aten::index", "aten::index_put_", "aten::_index_put_impl_")
+COPIES = ("aten::copy_", "aten::_to_copy")
+INDEXED = ("aten::index", "aten::index_put_", "aten::_index_put_impl_")  # by places of the processor, too
+JOINED = ("aten::cat", "aten::stack")  # a number of the processor is not joined
+SIZED_BY_VALUES = ("aten::nonzero", "aten::masked_select", "aten::unique_dim", "aten::_unique2")
 CONVOLUTIONS = ("aten::convolution", "aten::convolution_backward")
 counts: Counter[str] = Counter()
 
@@ -52,12 +56,8 @@ class Elsewhere(torch.Tensor):
 def run(operation: Any, arguments: Any, options: dict[str, Any]) -> Any:
     """Do an operation that has a tensor of the device among its arguments."""
     name = operation._schema.name
-    counts["operations"] += 1
-    if name not in MIXING:
-        for one in tree_leaves((arguments, options)):
-            # As on a GPU, one number may come from anywhere.
-            if isinstance(one, torch.Tensor) and not isinstance(one, Elsewhere) and one.dim():
-                raise RuntimeError(f"{operation}: a tensor of the CPU, {tuple(one.shape)}, among those of {NAME}")
+    note(operation, arguments, options)
+    check(operation, arguments, options)
     if name == "aten::copy_" and not isinstance(arguments[0], Elsewhere):
         counts["waits"] += 1
         return arguments[0].copy_(arguments[1].held)
@@ -73,6 +73,41 @@ def run(operation: Any, arguments: Any, options: dict[str, Any]) -> Any:
         counts["waits"] += 1
         return found
     return return_and_correct_aliasing(operation, arguments, options, tree_map_only(torch.Tensor, Elsewhere, found))
+
+
+def note(operation: Any, arguments: Any, options: dict[str, Any]) -> None:
+    """Count an operation, and whether a GPU is waited for."""
+    name = operation._schema.name
+    is_view = any(one.alias_info is not None and not one.alias_info.is_write for one in operation._schema.returns)
+    counts["views" if is_view else "operations"] += 1
+    if name in SIZED_BY_VALUES or (name in INDEXED and any(is_waited_for(one) for one in tree_leaves(arguments[1]))):
+        counts["waits"] += 1
+    if name == "aten::copy_" and not isinstance(arguments[1], Elsewhere):
+        is_free = arguments[2] if len(arguments) > 2 else options.get("non_blocking", False)
+        if not is_free:
+            counts["waits"] += 1
+
+
+def is_waited_for(one: Any) -> bool:
+    """Return whether it is a mask, or places that are copied first."""
+    return isinstance(one, torch.Tensor) and (one.dtype == torch.bool or not isinstance(one, Elsewhere))
+
+
+def check(operation: Any, arguments: Any, options: dict[str, Any]) -> None:
+    """Raise RuntimeError where CUDA would not take tensors of both."""
+    name = operation._schema.name
+    if name in COPIES:
+        return
+    given: Any = (arguments, options)
+    if name in INDEXED:
+        given = (arguments[0], *arguments[2:3])
+    least = 0 if name in JOINED else 1
+    for one in tree_leaves(given):
+        if isinstance(one, torch.Tensor) and not isinstance(one, Elsewhere) and one.dim() >= least:
+            raise RuntimeError(f"{operation}: a tensor of the CPU, {tuple(one.shape)}, among those of {NAME}")
+    for name_of, one in options.items():
+        if name_of.startswith("out") and not isinstance(one, Elsewhere):
+            raise RuntimeError(f"{operation}: a result of the CPU, from tensors of {NAME}")
 
 
 def in_double(operation: Any, held: Any) -> Any:
@@ -108,9 +143,9 @@ def factory(operation: Any) -> Callable[..., Elsewhere]:
     return make
 
 
-def copy_from(source: Any, target: Any, _non_blocking: bool = False) -> Any:
+def copy_from(source: Any, target: Any, non_blocking: bool = False) -> Any:
     counts["operations"] += 1
-    if not isinstance(target, Elsewhere):
+    if not isinstance(target, Elsewhere) or not (non_blocking or isinstance(source, Elsewhere)):
         counts["waits"] += 1
     held = [one.held if isinstance(one, Elsewhere) else one for one in (target, source)]
     held[0].copy_(held[1])

@@ -76,10 +76,11 @@ def test_hard_atoms_are_worked_out_once_as_long_as_there_is_room(made: Made, mon
     worked_out = []
     known = rendered_dataset.hard_atoms
     monkeypatch.setattr(rendered_dataset, "hard_atoms", lambda *given: worked_out.append(1) or known(*given))
+    monkeypatch.setattr(rendered_dataset, "HARD_ATOMS", rendered_dataset.HardAtoms())
     _, rendered = both(made, augmentation="continuous")
     first = [rendered[0]["voxels"], rendered[1]["voxels"], rendered[Draw(0, 1)]["voxels"]]
     assert len(worked_out) == 2
-    rendered.hard_atoms = rendered_dataset.HardAtoms(most_bytes=1)
+    monkeypatch.setattr(rendered_dataset, "HARD_ATOMS", rendered_dataset.HardAtoms(most_bytes=1))
     again = [rendered[0]["voxels"], rendered[1]["voxels"], rendered[Draw(0, 1)]["voxels"]]
     assert len(worked_out) == 5
     assert all(torch.equal(*pair) for pair in zip(first, again, strict=True))

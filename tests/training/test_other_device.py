@@ -17,7 +17,8 @@ def test_all_networks_train_on_another_device(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["operations"] > 1000
+    # Of some twenty batches, with what is done once: three waits a step, one a layer would be more.
+    assert all(20 < waits < 260 for waits in found["waits"].values()), found["waits"]
     assert set(found["losses"]) == {"published", "rendered", "residual", "steerable", "head", "pretrained"}
     for name, losses in found["losses"].items():
         assert len(losses["here"]) == 4

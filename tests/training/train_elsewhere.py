@@ -51,15 +51,17 @@ def main(folder: Path) -> None:
     content["training"] |= {"models": content["training"]["models"] | MODELS, "max_epochs": 2, "num_workers": 0}
     study = Study.model_validate(content)
     data = make_rendered_dataset(folder, study, 12)
+    waits = {}
     for place, make in (("here", Trainer), ("there", elsewhere)):
         trainer.Trainer = make  # type: ignore[misc,assignment]
-        counts.clear()
         for name in MODELS:
+            counts.clear()
             train(study, *data, name, "random", 0, folder / place / name)
+            waits[name] = counts["waits"]
     losses = {
         name: {place: losses_of(folder / place / name) for place in ("here", "there")} for name in MODELS
     }  # fmt: skip
-    print(json.dumps({"operations": counts["operations"], "losses": losses}))
+    print(json.dumps({"waits": waits, "losses": losses}))
 
 
 def losses_of(job: Path) -> list[float]:

@@ -41,7 +41,7 @@ class Placed(NamedTuple):
 class HardAtoms:
     """The hard atoms of molecules as their records have them, those that were asked for last: half of a potential.
 
-    They turn with the molecule, so they are worked out once in each process, as long as they have room.
+    They turn with the molecule, so each process works them out once, as long as they have room.
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
@@ -50,7 +50,7 @@ class HardAtoms:
         self._bytes = 0
 
     def of(self, name: tuple[str, int], wavefunction: Wavefunction) -> list[HardAtom]:
-        """Return those of a conformer, whose wavefunction is not turned."""
+        """Return those of a conformer by the recipe of its wavefunction, which is not turned."""
         if name in self._kept:
             self._kept.move_to_end(name)
             return self._kept[name]
@@ -65,6 +65,9 @@ class HardAtoms:
 def size_of(atoms: Sequence[HardAtom]) -> int:
     """Return the bytes of their multipoles."""
     return sum(atom.potentials.nbytes + atom.multipoles.nbytes for atom in atoms)
+
+
+HARD_ATOMS = HardAtoms()
 
 
 class RenderedDataset(VoxelDataset):
@@ -90,7 +93,6 @@ class RenderedDataset(VoxelDataset):
         molecules = read_table(dataset_folder / "molecules.parquet", ["key", "geometry"])
         molecules = molecules.loc[molecules["key"].isin(set(self.rows["key"]))]
         self.recipes = wavefunction_recipes(study, zip(molecules["key"], molecules["geometry"]))
-        self.hard_atoms = HardAtoms()
 
     def fetch(self, draw: Draw) -> Fetched:
         """Read the wavefunction, turn it and lay the grid around it."""
@@ -102,7 +104,7 @@ class RenderedDataset(VoxelDataset):
         pose = draw_pose(self.augmentation, self.seed, draw.epoch, key, conformer)
         atoms = None
         if needs_of(self.fields, wavefunction).has_potential:
-            atoms = self.hard_atoms.of((key, conformer), wavefunction)
+            atoms = HARD_ATOMS.of((self.recipes[key], conformer), wavefunction)
         if not pose.is_identity:
             wavefunction = rotated(wavefunction, pose.rotation)
             atoms = turned(atoms, pose.rotation) if atoms is not None else None
@@ -114,7 +116,9 @@ class RenderedDataset(VoxelDataset):
         return Fetched(fetched.draw, prepare(self.fields, wavefunction, grid, atoms=atoms))
 
     def voxels(self, fetched: Sequence[Fetched], device: torch.device | str) -> list[dict[str, Tensor]]:
-        """Render the fields: of what was prepared all at once."""
+        """Render the fields: of what was prepared, or is to be for a device, all at once."""
+        if torch.device(device).type != "cpu":
+            fetched = [one if isinstance(one.content, Prepared) else self.prepare(one) for one in fetched]
         contents = [one.content for one in fetched]
         if all(isinstance(content, Prepared) for content in contents):
             return evaluate_prepared(self.fields, contents, device)

@@ -59,7 +59,7 @@ class Rotation:
         turned = field.permute(0, *(1 + axis for axis in self.axes))
         turned = turned.flip([1 + axis for axis, sign in enumerate(self.signs) if sign < 0])
         if len(field) == 3:
-            turned = turned[list(self.axes)] * torch.tensor(self.signs).to(field)[:, None, None, None]
+            turned = torch.stack([turned[axis] * sign for axis, sign in zip(self.axes, self.signs)])
         return turned.contiguous()
 
 

@@ -137,8 +137,8 @@ def collate(samples: Sequence[Sample], stride: int) -> Batch:
     return {
         "key": [sample["key"] for sample in samples],
         "conformer": [sample["conformer"] for sample in samples],
-        "weight": torch.tensor([sample["weight"] for sample in samples], dtype=first.dtype, device=device),
-        "label": torch.stack([sample["label"] for sample in samples]).to(device),
+        "weight": torch.tensor([sample["weight"] for sample in samples]).to(first, non_blocking=True),
+        "label": torch.stack([sample["label"] for sample in samples]).to(device, non_blocking=True),
         "voxels": voxels,
         "mask": mask,
     }

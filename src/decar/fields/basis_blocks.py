@@ -28,6 +28,7 @@ BLOCK_BOHR = 4.0  # edge of a block: smaller blocks screen better, larger ones a
 FEWEST, MOST = 6, 24  # voxels along the edge of a block
 # Table entries below are zero: a product of three must not be subnormal, which would slow arithmetic down many times.
 FLUSH = {torch.float32: 1e-12, torch.float64: 1e-30}
+MOST_MATRICES = 65535
 NUM_VALUES = (1, 4, 5)  # by order: the function; with its gradient; with its Laplacian
 
 # tables[group][axis][derivative], (function, primitive, voxel); the contraction stands in the x table.
@@ -163,16 +164,23 @@ def _write(target: torch.Tensor, tables: GroupTables, value: int) -> None:
     """Write one value of the functions, in the order of FunctionBlock.values, to (function, x y, z)."""
     x, y, z = tables.x, tables.y, tables.z
     if value == 0:
-        torch.bmm(tables.plane, z[0], out=target)
+        _bmm(tables.plane, z[0], target)
     elif value == 1:
-        torch.bmm(product_plane(x[1], y[0]), z[0], out=target)
+        _bmm(product_plane(x[1], y[0]), z[0], target)
     elif value == 2:
-        torch.bmm(product_plane(x[0], y[1]), z[0], out=target)
+        _bmm(product_plane(x[0], y[1]), z[0], target)
     elif value == 3:
-        torch.bmm(tables.plane, z[1], out=target)
+        _bmm(tables.plane, z[1], target)
     else:
         curved = product_plane(x[2], y[0]) + product_plane(x[0], y[2])
-        torch.bmm(torch.cat([curved, tables.plane], dim=2), torch.cat([z[0], z[2]], dim=1), out=target)
+        _bmm(torch.cat([curved, tables.plane], dim=2), torch.cat([z[0], z[2]], dim=1), target)
+
+
+def _bmm(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor) -> None:
+    """Write the products of matrices one by one, no more at once than CUDA's grids have along an axis."""
+    for start in range(0, len(a), MOST_MATRICES):
+        own = slice(start, start + MOST_MATRICES)
+        torch.bmm(a[own], b[own], out=out[own])
 
 
 def product_plane(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ Which blocks need which functions is found on the processor beforehand, so that 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil, prod, sqrt
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ from decar.fields.screening import ACCURACY, by_contribution
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int32]
 Array = NDArray[Any]
-MOST_VALUES = 2**26  # values of functions in a batch: 256 MiB in float32
+MOST_VALUES = 2**27  # values of functions and orbitals in a batch: 512 MiB in float32
 # Floating-point operations that take a GPU as long as it takes to send it one more batch (40 operations of 5
 # microseconds, at 10 teraflops): so many may be wasted on functions that a block does not need.
 WORTH_A_BATCH = 2e9
@@ -136,6 +136,7 @@ class Batch:
     """The functions on some blocks, and what turns them into orbitals there."""
 
     places: torch.Tensor  # (block,) where the blocks stand among all blocks of all molecules
+    molecules: torch.Tensor  # (block,) which molecule they belong to
     matrices: Mixing  # (block, orbital, function) each
     functions: FunctionBlock
 
@@ -150,15 +151,17 @@ def function_batches(
         raise ValueError(f"grids of one spacing are evaluated together, not with blocks of {sorted(edges)} voxels")
     edge = edges.pop()
     needed = [count for plan in plans for count in plan.needed]
-    batches = list(_batches(needed, edge**3, max(plan.occupied.shape[1] for plan in plans)))
+    matrices = _matrices(plans, weights)
+    batches = list(_batches(needed, edge**3, sum(matrix.shape[1] for matrix in matrices.values())))
     if not batches:
         return
-    matrices = _matrices(plans, weights)
     tables, moved = _on_device(plans, list(matrices.values()), edge, order, dtype, device)
     num_functions = 1 + sum(map(len, plans))
     memory = tables[0][0].new_empty(max(count * len(members) for count, members in batches) * edge**3)
     in_order = [block for _, members in batches for block in members]
-    where, ranked = (torch.from_numpy(joined[in_order].astype(np.int64)).to(device) for joined in _joined_blocks(plans))
+    where, ranked = (
+        torch.from_numpy(joined[in_order]).to(device, non_blocking=True).long() for joined in _joined_blocks(plans)
+    )
     start = 0
     for count, members in batches:
         own = slice(start, start + len(members))
@@ -172,20 +175,21 @@ def function_batches(
         )
         occupied, *others = (matrix[functions].mT for matrix in moved)
         of_weight = dict(zip([name for name in matrices if name in weights], others))
-        yield Batch(where[own, 3], Mixing(occupied, {name: of_weight.get(name) for name in weights}), block)
+        yield Batch(
+            where[own, 3], where[own, 4], Mixing(occupied, {name: of_weight.get(name) for name in weights}), block
+        )
         start = own.stop
 
 
 def _matrices(plans: Sequence[FunctionPlan], weights: Sequence[Weight]) -> dict[str, Floats]:
     """Return the orbitals of all molecules, (function, orbital): the occupied ones, then those of each weight.
 
-    A weight that has none in any molecule is left out. Where only some have unpaired electrons, half the density of
-    the others is alpha.
+    A weight that has none in any molecule is left out; a molecule that has none among others has orbitals of zero.
     """
     found = {"occupied": _stacked([plan.occupied for plan in plans])}
     for name in weights:
         if any(name in plan.weighted for plan in plans):
-            found[name] = _stacked([plan.weighted.get(name, plan.occupied / sqrt(2)) for plan in plans])
+            found[name] = _stacked([plan.weighted.get(name, np.zeros((len(plan), 1))) for plan in plans])
     return found
 
 
@@ -196,17 +200,20 @@ def _stacked(arrays: Sequence[Array], value: float = 0.0) -> Array:
 
 
 def _joined_blocks(plans: Sequence[FunctionPlan]) -> tuple[Integers, Integers]:
-    """Return the places (block, 3 and the number of the block) and the functions (block, function) of all molecules.
+    """Return the places of all blocks, and their functions, (block, function).
+
+    Places are (block, 5): along x, y and z, the number among all blocks, the molecule.
 
     A block of fewer functions than the batch is given that of number `nothing`, which is in no orbital.
     """
     nothing = sum(map(len, plans))
     places, ranked = [], []
     first_block = first_function = 0
-    for plan in plans:
+    for number, plan in enumerate(plans):
         x, y, z = plan.places.T
         _, ny, nz = plan.blocks.counts
-        places.append(np.stack([x, y, z, first_block + (x * ny + y) * nz + z], axis=1))
+        block = first_block + (x * ny + y) * nz + z
+        places.append(np.stack([x, y, z, block, np.full_like(x, number)], axis=1).astype(np.int32))
         ranked.append(plan.ranked + np.int32(first_function))
         first_block += prod(plan.blocks.counts)
         first_function += len(plan)
@@ -224,7 +231,7 @@ def _on_device(
         *(_stacked([getattr(plan, name) for plan in plans]) for name in ("exponents", "contraction")), *matrices,
     ]  # fmt: skip
     # One transfer for all, with the function that is in no orbital.
-    everything = torch.from_numpy(np.pad(np.hstack(columns), ((0, 1), (0, 0)))).to(device)
+    everything = torch.from_numpy(np.pad(np.hstack(columns), ((0, 1), (0, 0)))).to(device, non_blocking=True)
     start, powers, steps, exponents, contraction, *moved = torch.split(
         everything, [column.shape[1] for column in columns], dim=1
     )
@@ -249,7 +256,8 @@ def _batches(needed: Sequence[int], num_voxels: int, num_orbitals: int) -> Itera
     count, wasted = 0, 0.0
     for block in sorted(range(len(needed)), key=needed.__getitem__, reverse=True):
         spare = 2.0 * (count - needed[block]) * num_voxels * num_orbitals
-        is_large = (len(members) + 1) * count * num_voxels > MOST_VALUES
+        # Functions and their planes; psi, its slope and their product.
+        is_large = (len(members) + 1) * num_voxels * (2 * count + 3 * num_orbitals) > MOST_VALUES
         if members and (is_large or wasted + spare > WORTH_A_BATCH):
             yield count, members
             members = []

@@ -13,6 +13,8 @@ from math import pi, sqrt
 import torch
 from scipy.fft import next_fast_len
 
+from decar.fields.sending import sent
+
 # exp(-(k_max / 2 eta)^2) = 1e-8: what erf(eta r) / r holds beyond the shortest wavelength of the lattice.
 SHARPNESS = 4.3
 
@@ -59,21 +61,21 @@ def _kernel(counts: Sequence[int], lowest: Sequence[int], spacing: float, like: 
     squares, waves = [], []
     for axis, (count, low) in enumerate(zip(counts, lowest)):
         steps = (torch.arange(count, dtype=torch.float64) - low) % count + low
-        squares.append(((spacing * steps) ** 2).to(like))
+        squares.append(sent((spacing * steps) ** 2, like))
         frequencies = torch.fft.rfftfreq if axis == 2 else torch.fft.fftfreq
-        waves.append(((2 * pi * frequencies(count, spacing, dtype=torch.float64)) ** 2).to(like))
+        waves.append(sent((2 * pi * frequencies(count, spacing, dtype=torch.float64)) ** 2, like))
     distance = (squares[0][:, None, None] + squares[1][:, None] + squares[2]).sqrt_()
     is_zero = distance == 0
-    distance[is_zero] = 1.0
+    distance.masked_fill_(is_zero, 1.0)
     smooth = (eta * distance).erf_().div_(distance)
-    smooth[is_zero] = 2 * eta / sqrt(pi)
+    smooth.masked_fill_(is_zero, 2 * eta / sqrt(pi))
     del distance, is_zero
     spectrum: torch.Tensor = torch.fft.rfftn(smooth).mul_(spacing**3)
     if any(low > 0 or low + count <= 0 for low, count in zip(lowest, counts)):
         return spectrum
     square = waves[0][:, None, None] + waves[1][:, None] + waves[2]
-    square[0, 0, 0] = 1.0
+    square.view(-1)[:1].fill_(1.0)
     short = torch.expm1(square / (-4 * eta**2)).div_(square).mul_(-4 * pi)
-    short[0, 0, 0] = pi / eta**2
+    short.view(-1)[:1].fill_(pi / eta**2)
     spectrum.add_(short)
     return spectrum

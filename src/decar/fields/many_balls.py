@@ -19,9 +19,10 @@ from decar.fields.grid import VoxelGrid
 from decar.fields.hard_atoms import HardAtom, compensation_factors
 from decar.fields.harmonics import cartesian_coefficients, cartesian_powers
 from decar.fields.radial_poisson import angular_momenta
+from decar.fields.sending import sent
 
 Floats = NDArray[np.float64]
-MOST_VALUES = 2**26  # monomials and radial functions of the voxels that are worked on at once
+MOST_VALUES = 2**27  # monomials and radial functions of the voxels that are worked on at once
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def cubes_around(atoms: Sequence[HardAtom], grid: VoxelGrid, like: torch.Tensor)
         left = list(pairs)
         while left:
             edges = _edges([voxels for _, voxels in left])
-            count = max(1, MOST_VALUES // (edges[0] * edges[1] * edges[2] * (2 * components + 3 * radii)))
+            monomials_held = 5 * len(_powers(isqrt(components) - 1))  # with the ladders that they are made from
+            count = max(1, MOST_VALUES // (edges[0] * edges[1] * edges[2] * (monomials_held + 4 * radii)))
             yield _cubes(left[:count], grid, like)
             left = left[count:]
 
@@ -88,8 +90,7 @@ def _cubes(pairs: Sequence[tuple[HardAtom, tuple[slice, slice, slice]]], grid: V
     start = np.array(grid.origin_bohr) + grid.spacing_bohr * first - np.array([atom.centre for atom in atoms])
     steps = grid.spacing_bohr * np.arange(max(edges))
     reach = np.array([atom.rule.reach_bohr for atom in atoms])
-    moved = torch.as_tensor(np.concatenate([(start[:, :, None] + steps).reshape(len(atoms), -1), reach[:, None]], 1))
-    moved = moved.to(like)
+    moved = sent(np.concatenate([(start[:, :, None] + steps).reshape(len(atoms), -1), reach[:, None]], 1), like)
     lines = moved[:, :-1].view(len(atoms), 3, -1)
     x, y, z = (lines[:, axis, :count] for axis, count in enumerate(edges))
     parts = (x[:, :, None, None], y[:, None, :, None], z[:, None, None, :])
@@ -105,7 +106,7 @@ def add_compensations(charge: torch.Tensor, grid: VoxelGrid, atoms: Sequence[Har
         weights = np.stack([atom.multipoles * atom.rule.reach_bohr**l for atom in cubes.atoms])
         rows = (weights * compensation_factors(exponent, cubes.highest_l)) @ polynomials(cubes.highest_l)
         shape = monomials(cubes.offset / cubes.reach[:, :, None], cubes.highest_l)
-        values = torch.bmm(torch.as_tensor(rows).to(charge)[:, None], shape)[:, 0]
+        values = torch.bmm(sent(rows, charge)[:, None], shape)[:, 0]
         cubes.add((values * torch.exp(-exponent * cubes.distance**2))[None], charge[None])
 
 
@@ -115,10 +116,10 @@ def add_hard_potentials(values: torch.Tensor, grid: VoxelGrid, atoms: Sequence[H
     Where there are four channels, the gradient is added to the other three [hartree/e/bohr].
     """
     for cubes in cubes_around(atoms, grid, values):
-        highest_l, lines = cubes.highest_l, FINE[values.dtype]
-        tables = [torch.as_tensor(table).to(values) for table in spline_table(cubes.atoms[0].rule.num_radii, lines)]
+        highest_l = cubes.highest_l
+        place = (cubes.atoms[0].rule.num_radii, FINE[values.dtype], values.dtype, values.device)
         potentials = np.stack([atom.potentials for atom in cubes.atoms])
-        monopole, multipoles = torch.as_tensor(potentials[:, :, :1]).to(values), potentials[:, :, 1:]
+        monopole, multipoles = sent(potentials[:, :, :1], values), potentials[:, :, 1:]
         distance = cubes.distance.clamp(min=NEAREST_BOHR)
         direction = cubes.offset / distance[:, None]
         shape = monomials(direction, highest_l)
@@ -126,19 +127,22 @@ def add_hard_potentials(values: torch.Tensor, grid: VoxelGrid, atoms: Sequence[H
 
         def summed(rows: Floats, shape: torch.Tensor = shape, highest_l: int = highest_l) -> torch.Tensor:
             """Return sum_lm rows_lm Y_lm, (atom, radius, voxel)."""
-            return torch.bmm(torch.as_tensor(rows @ polynomials(highest_l)[1:]).to(values), shape)
+            return torch.bmm(sent(rows @ polynomials(highest_l)[1:], values), shape)
 
-        radial = read_lines(tables[0], distance, cubes.reach).mT
+        radial = read_lines(_splines(*place, 0), distance, cubes.reach).mT
         angular = summed(multipoles).add_(one_over)
         channels = [(radial * angular).sum(dim=1)]
         if len(values) > 1:
-            slopes = read_lines(tables[1], distance, cubes.reach).mT / (2 * (cubes.reach * distance).sqrt())[:, None]
+            slopes = (
+                read_lines(_splines(*place, 1), distance, cubes.reach).mT
+                / (2 * (cubes.reach * distance).sqrt())[:, None]
+            )
             degrees = summed(multipoles * angular_momenta(highest_l)[1:]).add_(one_over)
             along = (slopes * angular).sum(dim=1) - (radial * degrees).sum(dim=1) / distance
             for axis, matrix in enumerate(harmonic_gradients(highest_l, torch.float64)):
                 # grad S_lm falls to l - 1, so that l = 0 is among its components, and l = 0 itself has no slope.
                 rows = (multipoles @ matrix.numpy()[1:]) @ polynomials(highest_l)
-                across = torch.bmm(torch.as_tensor(rows).to(values), shape)
+                across = torch.bmm(sent(rows, values), shape)
                 channels.append(along * direction[:, axis] + (radial * across).sum(dim=1) / distance)
         cubes.add(torch.stack(channels), values)
 
@@ -146,9 +150,20 @@ def add_hard_potentials(values: torch.Tensor, grid: VoxelGrid, atoms: Sequence[H
 def monomials(xyz: torch.Tensor, highest_l: int) -> torch.Tensor:
     """Return x^a y^b z^c for l = a + b + c = 0..highest_l, (atom, monomial, voxel), in the order of `polynomials`."""
     ladder = torch.cat([torch.ones_like(xyz)[None], xyz.expand(highest_l, *xyz.shape)]).cumprod(dim=0)
-    powers = torch.tensor(_powers(highest_l), device=xyz.device)
-    x, y, z = (ladder[:, :, axis].index_select(0, powers[:, axis]) for axis in range(3))
+    x, y, z = (ladder[:, :, axis].index_select(0, powers) for axis, powers in enumerate(_places(highest_l, xyz.device)))
     return (x * y * z).transpose(0, 1)
+
+
+@cache
+def _places(highest_l: int, device: torch.device) -> tuple[torch.Tensor, ...]:
+    """Return the powers of x, y and z in each monomial, kept on the device."""
+    return tuple(torch.tensor(_powers(highest_l)).to(device).T)
+
+
+@cache
+def _splines(num_radii: int, lines: int, dtype: torch.dtype, device: torch.device, order: int) -> torch.Tensor:
+    """Return a table of decar.fields.balls.spline_table, kept on the device."""
+    return torch.as_tensor(spline_table(num_radii, lines)[order]).to(device, dtype)
 
 
 @cache

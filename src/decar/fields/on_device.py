@@ -6,7 +6,7 @@ where, and the multipoles of the charge around each nucleus. The device then doe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -19,7 +19,7 @@ from decar.fields.many_molecules import many_local_fields
 from decar.fields.orbitals import cartesian_orbitals
 from decar.fields.potential import ChargeParts, charge_parts, expansion_of, soft_potential
 from decar.fields.registry import FIELDS, fields_of, needs_of
-from decar.fields.scene import Needs, Scene
+from decar.fields.scene import Scene
 from decar.quantum.wavefunction import Wavefunction
 
 DENSITY = "electron_density"
@@ -33,31 +33,30 @@ class Prepared:
     grid: VoxelGrid
     dtype: torch.dtype
     functions: FunctionPlan | None
-    charge: ChargeParts | None
-    soft: FunctionPlan | None  # of the soft density of the charge
+    charge: ChargeParts | None  # without its soft orbitals
+    soft: FunctionPlan | None  # of these
 
 
 @dataclass(frozen=True)
 class DeviceScene(Scene):
     """A scene whose intermediates are on a device."""
 
-    rendered: dict[str, torch.Tensor] | None = None
-    prepared: Prepared | None = None
+    prepared: Prepared = field(kw_only=True)
+    rendered: dict[str, torch.Tensor] = field(kw_only=True)
 
     @cached_property
     def local(self) -> dict[str, torch.Tensor]:
         """Return the density-like fields by name."""
-        return self.rendered or {}
+        return self.rendered
 
     @cached_property
     def electrostatics(self) -> torch.Tensor:
         """Return the potential and, where a field needs it, its gradient."""
-        assert self.prepared is not None
         parts, soft = self.prepared.charge, self.prepared.soft
         assert parts is not None  # prepared for these fields
         charge = torch.zeros(parts.lattice.shape, dtype=parts.dtype, device=self.device)
         if soft is not None:
-            charge -= _densities([soft], parts.dtype, self.device)[0]
+            charge -= _density(soft, parts.dtype, self.device)
         add_compensations(charge, parts.lattice, parts.atoms, parts.exponent)
         values = soft_potential(parts, charge, self.grid, int(self.needs.has_electric_field), self.dtype)
         add_hard_potentials(values, self.grid, parts.atoms)
@@ -88,28 +87,23 @@ def evaluate_prepared(
     names: Sequence[str], molecules: Sequence[Prepared], device: torch.device | str
 ) -> list[dict[str, torch.Tensor]]:
     """Return the fields of each molecule, (channel, x, y, z) in their units, on the device; grids of one spacing."""
-    needs = [needs_of(names, molecule.wavefunction) for molecule in molecules]
-    rendered = _rendered(needs[0], molecules, device)
+    if not molecules:
+        return []
+    needs = needs_of(names, molecules[0].wavefunction)  # the same for all
+    plans = [molecule.functions for molecule in molecules if molecule.functions is not None]
+    dtype = molecules[0].dtype
+    rendered: list[dict[str, torch.Tensor]] = [{} for _ in molecules]
+    if plans:
+        rendered = many_local_fields(plans, needs.formulas, needs.order, needs.weights, dtype, device)
     return [
-        fields_of(names, DeviceScene(one.wavefunction, one.grid, own, one.dtype, device, rendered=fields, prepared=one))
-        for one, own, fields in zip(molecules, needs, rendered)
+        fields_of(names, DeviceScene(one.wavefunction, one.grid, needs, dtype, device, prepared=one, rendered=fields))
+        for one, fields in zip(molecules, rendered)
     ]
 
 
-def _rendered(
-    needs: Needs, molecules: Sequence[Prepared], device: torch.device | str
-) -> list[dict[str, torch.Tensor]]:  # fmt: skip
-    plans = [molecule.functions for molecule in molecules if molecule.functions is not None]
-    if not plans:
-        return [{} for _ in molecules]
-    return many_local_fields(plans, needs.formulas, needs.order, needs.weights, molecules[0].dtype, device)
-
-
-def _densities(
-    plans: Sequence[FunctionPlan], dtype: torch.dtype, device: torch.device | str
-) -> list[torch.Tensor]:  # fmt: skip
-    """Return the electron density of each, (x, y, z)."""
-    field = FIELDS[DENSITY]
-    assert field.formula is not None  # it is density-like
-    found = many_local_fields(plans, {DENSITY: (field.formula, 1)}, 0, (), dtype, device)
-    return [fields[DENSITY][0] for fields in found]
+def _density(plan: FunctionPlan, dtype: torch.dtype, device: torch.device | str) -> torch.Tensor:
+    """Return the electron density, (x, y, z)."""
+    density = FIELDS[DENSITY]
+    assert density.formula is not None  # it is density-like
+    (found,) = many_local_fields([plan], {DENSITY: (density.formula, 1)}, 0, (), dtype, device)
+    return found[DENSITY][0]

@@ -25,6 +25,7 @@ from decar.fields.grid import VoxelGrid
 from decar.fields.hard_atoms import Angular, BallRule, HardAtom, hard_atom
 from decar.fields.interpolation import MARGIN, interpolation_matrix, transform
 from decar.fields.orbitals import CartesianOrbitals
+from decar.fields.sending import sent
 from decar.quantum.wavefunction import Wavefunction
 
 Floats = NDArray[np.float64]
@@ -180,15 +181,15 @@ def _interpolate(values: torch.Tensor, lattice: Lattice, charge: torch.Tensor, p
     first, counts = zip(*((low, high - low + 1) for low, high in ends))
     target = Lattice((first[0], first[1], first[2]), (counts[0], counts[1], counts[2]), lattice.spacing_bohr)
     potential = lattice_potential(charge, lattice, target)
-    plain, sloped = (
+    plain, *sloped = (
         [
-            torch.as_tensor(interpolation_matrix(low, count, x, order) / lattice.spacing_bohr**order).to(potential)
+            sent(interpolation_matrix(low, count, x, order) / lattice.spacing_bohr**order, potential)
             for low, count, x in zip(first, counts, places)
         ]
-        for order in (0, 1)
+        for order in range(2 if len(values) > 1 else 1)
     )
     for channel, value in enumerate(values):
-        value.copy_(transform(potential, [sloped[k] if k == channel - 1 else plain[k] for k in range(3)]))
+        value.copy_(transform(potential, [sloped[0][k] if k == channel - 1 else plain[k] for k in range(3)]))
 
 
 def _coarser(lattice: Lattice, charge: torch.Tensor) -> tuple[Lattice, torch.Tensor]:
@@ -199,6 +200,6 @@ def _coarser(lattice: Lattice, charge: torch.Tensor) -> tuple[Lattice, torch.Ten
         first.append(start)
         counts.append(stop - start + 1)
         places = np.arange(low, low + count) / 2
-        matrices.append(torch.as_tensor(interpolation_matrix(start, counts[-1], places).T / 2).to(charge))
+        matrices.append(sent(interpolation_matrix(start, counts[-1], places).T / 2, charge))
     coarse = Lattice((first[0], first[1], first[2]), (counts[0], counts[1], counts[2]), 2 * lattice.spacing_bohr)
     return coarse, transform(charge, matrices)

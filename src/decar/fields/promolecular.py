@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from decar.fields.free_atoms import RADII_BOHR, FreeAtom, log_lattice, valence_density
 from decar.fields.grid import VoxelGrid
+from decar.fields.sending import sent
 
 Floats = NDArray[np.float64]
 SLAB = 262144  # voxels that a processor works on at once, so that they stay in its cache
@@ -43,8 +44,8 @@ def _add_atom(density: torch.Tensor, atom: FreeAtom, centre: Floats, grid: Voxel
         if not len(inside):
             return
         cube.append(slice(int(inside[0]), int(inside[-1]) + 1))
-        squares.append(torch.as_tensor((points[cube[-1]] - x) ** 2).to(density))
-    coefficients = torch.as_tensor(atom.polynomials.T.copy()).to(density)
+        squares.append(sent((points[cube[-1]] - x) ** 2, density))
+    coefficients = sent(atom.polynomials.T.copy(), density)
     plane = squares[1][:, None] + squares[2]
     depth = max(1, SLAB // plane.numel()) if density.device.type == "cpu" else len(squares[0])
     for start in range(0, len(squares[0]), depth):

@@ -102,7 +102,7 @@ class Loaders(LightningDataModule):
 
 
 def reading_loader(dataset: Samples, batches: EpochBatches, num_workers: int) -> EpochLoader:
-    """Return a loader of what is read for each batch, a list of `Fetched`, in memory that a GPU copies from."""
+    """Return a loader of what is read for each batch, a list of `Fetched`; voxels in memory that a GPU copies from."""
     return EpochLoader(
         batches, dataset=Fetching(dataset), collate_fn=list, num_workers=num_workers,
         pin_memory=torch.cuda.is_available(),

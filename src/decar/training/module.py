@@ -46,7 +46,7 @@ def dropout_keep(batch: Batch, width: int, share: float, seed: int, epoch: int) 
     for key, conformer in zip(batch["key"], batch["conformer"]):
         generator = torch.Generator().manual_seed(derive_seed(seed, "dropout", epoch, key, conformer))
         rows.append(torch.rand(width, generator=generator) >= share)
-    return torch.stack(rows).to(batch["voxels"]) / (1 - share)
+    return torch.stack(rows).to(batch["voxels"], non_blocking=True) / (1 - share)
 
 
 def make_optimizer(module: nn.Module, training: TrainingSettings) -> torch.optim.Optimizer:

@@ -48,7 +48,7 @@ class Objective:
         else:
             number = (known[:, None] == self._classes(known)).long().argmax(dim=1)
             losses = functional.cross_entropy(outputs, number, reduction="none")
-        by_class = torch.tensor(self.class_weights, dtype=outputs.dtype, device=outputs.device)
+        by_class = torch.tensor(self.class_weights, dtype=outputs.dtype).to(outputs.device, non_blocking=True)
         return losses, self.weight * by_class[number] * is_there
 
     def _is_there(self, labels: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ class Objective:
         return ~labels.isnan()
 
     def _classes(self, like: Tensor) -> Tensor:
-        return torch.tensor(self.task.classes, dtype=like.dtype, device=like.device)
+        return torch.tensor(self.task.classes, dtype=like.dtype).to(like.device, non_blocking=True)
 
 
 def all_losses(objectives: Sequence[Objective], outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

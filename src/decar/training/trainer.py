@@ -36,6 +36,9 @@ def make_trainer(
     """
     world_size, num_nodes = launched.world_size, launched.num_nodes
     has_gpu = _wants_gpus(study, world_size // num_nodes)
+    if has_gpu:
+        # Under `deterministic` torch fills whatever is allocated; nothing here reads what it has not written.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     strategy: Strategy
     if world_size > 1:
         backend = "nccl" if has_gpu else "gloo"
