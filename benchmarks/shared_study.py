@@ -155,7 +155,11 @@ PAIRS = {
 }  # fmt: skip
 # By section: what a study file of this name says in another way than study.yaml.
 FURTHER: dict[str, dict[str, Any]] = {
-    "splits": {"benchmark": {**WHOLE, "splits": OTHER_SPLITS}},
+    "splits": {
+        "benchmark": {
+            **WHOLE, "splits": OTHER_SPLITS, "networks": [*MAIN, *(f"{name}_potential" for name in MAIN)],
+        },
+    },
     "seeds": {"benchmark": {**WHOLE, "num_seeds": 3}},
     "improved": {
         "training": {

@@ -75,7 +75,10 @@ STAGE_CODE = {
         "dataset/torch_dataset.py",
         "dataset/rendered_dataset.py",
         "dataset/pose.py",
-        *(f"fields/{name}.py" for name in ("on_device", "block_batches", "many_molecules", "many_balls")),
+        *(
+            f"fields/{name}.py"
+            for name in ("on_device", "function_plan", "block_batches", "many_molecules", "many_balls")
+        ),
         "predictions.py",
     ],
     "evaluate": [

@@ -5,8 +5,9 @@ from math import prod
 
 import torch
 
-from decar.fields.block_batches import FunctionPlan, function_batches
+from decar.fields.block_batches import function_batches
 from decar.fields.density import Formula, Weight, sums_of
+from decar.fields.function_plan import FunctionPlan
 
 
 def many_local_fields(

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import torch
 
-from decar.fields.block_batches import FunctionPlan, plan_functions
+from decar.fields.function_plan import FunctionPlan, plan_functions
 from decar.fields.grid import VoxelGrid
 from decar.fields.hard_atoms import HardAtom
 from decar.fields.many_balls import add_compensations, add_hard_potentials
