@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from decar.config import Study
+from decar.dataset.rendered_dataset import MOST_BYTES
 from decar.planning.cost_jobs import (
+    HARD_ATOMS_MB,
     attribution_costs,
     batch_demands,
+    hard_atoms_memory,
     plan_demands,
     sizes_for,
     step_demands,
@@ -193,3 +196,19 @@ def test_the_constants_say_how_they_were_made_and_how_wrong_they_are(root: Path)
     # Nine of ten molecules that were left out of the fit.
     assert found["quantities"]["wavefunction.seconds"]["factor_90"] < 2
     assert found["quantities"]["wavefunction.memory"]["factor_90"] < 1.5
+
+
+def test_a_rendered_potential_is_kept_in_part_by_every_process() -> None:
+    fields = {"fields": ["electron_density", "electrostatic_potential"]}
+    models = {"decar": {}, "stored": fields, "rendered": {**fields, "input": "rendered"},
+              "density": {"input": "rendered"}}  # fmt: skip
+    study = make_study(training={"models": models, "num_workers": 3})
+
+    def memory(name: str, num: int) -> float:
+        return hard_atoms_memory(study, study.training.models[name], num)
+
+    assert memory("stored", 1000) == memory("density", 1000) == 0
+    assert memory("rendered", 100) == pytest.approx(160)
+    assert memory("rendered", 10**6) == 4 * HARD_ATOMS_MB == 4 * MOST_BYTES / 1e6
+    more, less = (training_costs(study, study.training.models[name], 100, 1e5)[1] for name in ("rendered", "stored"))
+    assert more - less == pytest.approx(160)

@@ -145,6 +145,18 @@ def rendering_seconds(study: Study, network: ModelSettings, fields: float) -> fl
     return _all_epochs(study, network) * fields * len(network.fields) / len(study.fields.names)
 
 
+# What a process keeps of hard atoms at most (decar.dataset.rendered_dataset, as bytes), and for a drug-like conformer.
+HARD_ATOMS_MB, HARD_ATOMS_MB_PER_CONFORMER = 2**28 / 1e6, 0.4
+
+
+def hard_atoms_memory(study: Study, network: ModelSettings, num_conformers: int) -> float:
+    """Return the memory [MB] in which the process and its workers keep hard atoms, for a potential that is rendered."""
+    has_potential = not {"electrostatic_potential", "electric_field"}.isdisjoint(network.fields)
+    if network.input != "rendered" or not has_potential:
+        return 0.0
+    return (1 + study.training.num_workers) * min(HARD_ATOMS_MB, HARD_ATOMS_MB_PER_CONFORMER * num_conformers)
+
+
 def _all_epochs(study: Study, network: ModelSettings) -> int:
     return study.training.max_epochs + (network.pretraining.epochs if network.pretraining else 0)
 
@@ -184,6 +196,7 @@ def _step_costs(study: Study, step: str, num: int, voxels: float, network: Model
     }
     memory = float(predict(f"{step}.memory", one["memory"])[0])
     memory += dataset_memory(num) if step == "dataset" else 0.0
+    memory += hard_atoms_memory(study, network, num) if step == "train" else 0.0
     return float(predict(f"{step}.seconds", one["seconds"])[0]), memory
 
 
