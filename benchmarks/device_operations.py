@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from benchmarks.shared_page import insert
 from benchmarks.tastants import tastant
-from tests.other_device import DEVICE, counts
+from tests.other_device import DEVICE, counts, is_view
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from decar.atomic import write_text
@@ -43,13 +43,11 @@ class Counting(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.operations = self.views = self.waits = 0
+        self.operations = self.waits = 0
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         del types
-        is_view = any(one.alias_info is not None and not one.alias_info.is_write for one in function._schema.returns)
-        self.views += is_view
-        self.operations += not is_view
+        self.operations += not is_view(function)
         self.waits += function._schema.name in ("aten::_local_scalar_dense", "aten::nonzero")
         return function(*args, **(kwargs or {}))
 

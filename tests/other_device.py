@@ -78,14 +78,18 @@ def run(operation: Any, arguments: Any, options: dict[str, Any]) -> Any:
 def note(operation: Any, arguments: Any, options: dict[str, Any]) -> None:
     """Count an operation, and whether a GPU is waited for."""
     name = operation._schema.name
-    is_view = any(one.alias_info is not None and not one.alias_info.is_write for one in operation._schema.returns)
-    counts["views" if is_view else "operations"] += 1
+    counts["views" if is_view(operation) else "operations"] += 1
     if name in SIZED_BY_VALUES or (name in INDEXED and any(is_waited_for(one) for one in tree_leaves(arguments[1]))):
         counts["waits"] += 1
     if name == "aten::copy_" and not isinstance(arguments[1], Elsewhere):
         is_free = arguments[2] if len(arguments) > 2 else options.get("non_blocking", False)
         if not is_free:
             counts["waits"] += 1
+
+
+def is_view(operation: Any) -> bool:
+    """Return whether an operation does nothing but look at a tensor in another way."""
+    return any(one.alias_info is not None and not one.alias_info.is_write for one in operation._schema.returns)
 
 
 def is_waited_for(one: Any) -> bool:

@@ -92,6 +92,7 @@ class RenderedDataset(VoxelDataset):
         self.settings = study.fields
         molecules = read_table(dataset_folder / "molecules.parquet", ["key", "geometry"])
         molecules = molecules.loc[molecules["key"].isin(set(self.rows["key"]))]
+        self.has_potential = needs_of(self.fields).has_potential
         self.recipes = wavefunction_recipes(study, zip(molecules["key"], molecules["geometry"]))
 
     def fetch(self, draw: Draw) -> Fetched:
@@ -103,7 +104,7 @@ class RenderedDataset(VoxelDataset):
         )
         pose = draw_pose(self.augmentation, self.seed, draw.epoch, key, conformer)
         atoms = None
-        if needs_of(self.fields, wavefunction).has_potential:
+        if self.has_potential:
             atoms = HARD_ATOMS.of((self.recipes[key], conformer), wavefunction)
         if not pose.is_identity:
             wavefunction = rotated(wavefunction, pose.rotation)

@@ -47,10 +47,9 @@ def ball_voxels(grid: VoxelGrid, centre: Floats, reach: float, like: torch.Tenso
 
 def add_compensation(charge: torch.Tensor, grid: VoxelGrid, atom: HardAtom, exponent: float) -> None:
     """Add g_A = sum_lm Q_lm N_l r^l exp(-exponent r^2) Y_lm to a charge density on a grid, (x, y, z), in place."""
-    highest_l = round(len(atom.multipoles) ** 0.5) - 1
-    weights = torch.as_tensor(atom.multipoles * compensation_factors(exponent, highest_l)).to(charge)
+    weights = torch.as_tensor(atom.multipoles * compensation_factors(exponent, atom.highest_l)).to(charge)
     for ball in ball_voxels(grid, atom.centre, atom.rule.reach_bohr, charge):
-        values = weights @ solid_harmonics(ball.offset, highest_l)
+        values = weights @ solid_harmonics(ball.offset, atom.highest_l)
         charge.view(-1)[ball.index] += values * torch.exp(-exponent * ball.distance**2)
 
 
@@ -62,7 +61,7 @@ def add_hard_potential(values: torch.Tensor, grid: VoxelGrid, atom: HardAtom) ->
     lines, reach = FINE[values.dtype], atom.rule.reach_bohr
     tables = [torch.as_tensor(table).to(values) for table in spline_table(atom.rule.num_radii, lines)]
     tensor = torch.as_tensor(atom.potentials).to(values)
-    highest_l = round(tensor.shape[1] ** 0.5) - 1
+    highest_l = atom.highest_l
     # Column 0: r V_00 Y_00 along the radii; the others: V_lm, contracted with the harmonics of a voxel.
     monopole, multipoles = tensor[:, :1], tensor[:, 1:]
     flat = values.view(len(values), -1)

@@ -84,25 +84,30 @@ class Mixing:
     weighted: dict[Weight, torch.Tensor | None]  # of the alpha electrons for spin; None for zero
 
 
-def mixing(orbitals: CartesianOrbitals, rows: torch.Tensor, names: Sequence[Weight], dtype: torch.dtype) -> Mixing:
-    """Return the matrices for some of the functions."""
-    weighted: dict[Weight, torch.Tensor | None] = {}
-    for name in names:
-        matrix = weighted_orbitals(orbitals, name)
+def mixing(
+    orbitals: CartesianOrbitals, weighted: Mapping[Weight, torch.Tensor | None], rows: torch.Tensor, dtype: torch.dtype
+) -> Mixing:
+    """Return the matrices for some of the functions; `weighted`: what `weighted_orbitals` says for all."""
+    found: dict[Weight, torch.Tensor | None] = {}
+    for name, matrix in weighted.items():
         if matrix is None:
-            weighted[name] = None
+            found[name] = None
         elif name in FRONTIER:
-            weighted[name] = matrix[rows].T.to(dtype)
+            found[name] = matrix[rows].T.to(dtype)
         else:
-            weighted[name] = _triangle(matrix[rows], dtype)
-    return Mixing(_triangle(orbitals.coefficients[rows], dtype), weighted)
+            found[name] = _triangle(matrix[rows], dtype)
+    return Mixing(_triangle(orbitals.coefficients[rows], dtype), found)
 
 
-def weighted_orbitals(orbitals: CartesianOrbitals, name: Weight) -> torch.Tensor | None:
-    """Return the orbitals whose squares have the weighted sum, (function, orbital); of the alpha electrons for spin.
+def weighted_orbitals(orbitals: CartesianOrbitals, names: Sequence[Weight]) -> dict[Weight, torch.Tensor | None]:
+    """Return the orbitals whose squares have the weighted sums, (function, orbital); of the alpha electrons for spin.
 
     None for spin where all electrons are paired.
     """
+    return {name: _weighted_orbitals(orbitals, name) for name in names}
+
+
+def _weighted_orbitals(orbitals: CartesianOrbitals, name: Weight) -> torch.Tensor | None:
     if name in FRONTIER:
         return orbitals.frontier[:, FRONTIER.index(name), None]
     if name == "ionisation":
@@ -179,9 +184,10 @@ def local_fields(
     Only blocks that hold density are worked on, and only the fields themselves are kept.
     """
     fields = {name: _zeros((channels, *grid.shape), dtype) for name, (_, channels) in formulas.items()}
+    weighted = weighted_orbitals(orbitals, weights)
     has_frontier = any(name in FRONTIER for name in weights)
     for voxels, block in function_blocks(orbitals, grid, order, dtype, has_frontier=has_frontier):
-        matrices = mixing(orbitals, block.rows, weights, dtype)
+        matrices = mixing(orbitals, weighted, block.rows, dtype)
         local = sums_of(block.values(), order, prod(block.edges), matrices)
         for name, (formula, channels) in formulas.items():
             fields[name][(slice(None), *voxels)] = formula(local).view(channels, *block.edges)

@@ -87,7 +87,7 @@ def plan_functions(
     needed = keep.sum(dim=0).numpy()
     some = np.argsort(-needed, kind="stable")[: np.count_nonzero(needed)]
     ranked = rising.flip(0).numpy()[: needed.max(), some].T
-    matrices = {name: weighted_orbitals(orbitals, name) for name in weights}
+    matrices = weighted_orbitals(orbitals, weights)
     return FunctionPlan(
         grid, blocks, *_functions(orbitals.groups, grid), orbitals.coefficients.numpy(),
         {name: matrix.numpy() for name, matrix in matrices.items() if matrix is not None},

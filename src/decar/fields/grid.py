@@ -64,6 +64,16 @@ class VoxelGrid:
         voxels = (points - np.asarray(self.origin_bohr)) / self.spacing_bohr
         return np.asarray(((voxels >= -0.5) & (voxels <= np.array(self.shape) - 0.5)).all(axis=-1))
 
+    def cube(self, centre: Floats, reach_bohr: float) -> tuple[slice, slice, slice] | None:
+        """Return the voxels nearer to the centre than `reach_bohr` along each axis, None where there are none."""
+        parts = []
+        for points, x in zip(self.axes(), centre):
+            inside = np.flatnonzero(np.abs(points - x) < reach_bohr)
+            if not len(inside):
+                return None
+            parts.append(slice(int(inside[0]), int(inside[-1]) + 1))
+        return parts[0], parts[1], parts[2]
+
     def to_metadata(self) -> dict[str, Any]:
         """Return the JSON-able form."""
         return {"origin_bohr": list(self.origin_bohr), "spacing_bohr": self.spacing_bohr, "shape": list(self.shape)}

@@ -74,13 +74,18 @@ class HardAtom:
     potentials: Floats  # (radius, component): r V_00 Y_00 [e], V_lm for l > 0 [hartree/e]
     multipoles: Floats  # (component,) Q_lm of the charge [e bohr^l]
 
+    @property
+    def highest_l(self) -> int:
+        """Return the highest l of the components."""
+        return isqrt(len(self.multipoles)) - 1
+
 
 def turned(atoms: Sequence[HardAtom], rotation: Floats) -> list[HardAtom]:
     """Return the atoms of a molecule that is turned about the origin by a rotation matrix (3, 3).
 
     V(R^T r) has the components sum_m' D_mm' V_lm': no quadrature is done again.
     """
-    turn = harmonics_turn(max(isqrt(len(atom.multipoles)) - 1 for atom in atoms), rotation)
+    turn = harmonics_turn(max(atom.highest_l for atom in atoms), rotation)
     found = []
     for atom in atoms:
         own = turn[: len(atom.multipoles), : len(atom.multipoles)]

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
-from math import isqrt
 
 import numpy as np
 import torch
@@ -39,7 +38,7 @@ class Cubes:
     @property
     def highest_l(self) -> int:
         """Return the highest l of the multipoles."""
-        return isqrt(len(self.atoms[0].multipoles)) - 1
+        return self.atoms[0].highest_l
 
     def add(self, values: torch.Tensor, target: torch.Tensor) -> None:
         """Add (channel, atom, voxel) within the balls to (channel, x, y, z), atom by atom: always in the same order."""
@@ -51,31 +50,20 @@ class Cubes:
 
 def cubes_around(atoms: Sequence[HardAtom], grid: VoxelGrid, like: torch.Tensor) -> Iterator[Cubes]:
     """Yield the cubes of all balls that reach into the grid; number format and device of `like`."""
-    some = [(atom, voxels) for atom in atoms if (voxels := _voxels(atom, grid)) is not None]
+    some = [(atom, voxels) for atom in atoms if (voxels := grid.cube(atom.centre, atom.rule.reach_bohr)) is not None]
     some.sort(key=lambda pair: _size(pair[0]))
-    for (radii, components), pairs in groupby(some, key=lambda pair: _size(pair[0])):
+    for (radii, highest_l), pairs in groupby(some, key=lambda pair: _size(pair[0])):
         left = list(pairs)
         while left:
             edges = _edges([voxels for _, voxels in left])
-            monomials_held = 5 * len(_powers(isqrt(components) - 1))  # with the ladders that they are made from
+            monomials_held = 5 * len(_powers(highest_l))  # with the ladders that they are made from
             count = max(1, MOST_VALUES // (edges[0] * edges[1] * edges[2] * (monomials_held + 4 * radii)))
             yield _cubes(left[:count], grid, like)
             left = left[count:]
 
 
 def _size(atom: HardAtom) -> tuple[int, int]:
-    return atom.rule.num_radii, len(atom.multipoles)
-
-
-def _voxels(atom: HardAtom, grid: VoxelGrid) -> tuple[slice, slice, slice] | None:
-    """Return the voxels of the grid in the cube around a ball, None where there are none."""
-    parts = []
-    for points, x in zip(grid.axes(), atom.centre):
-        inside = np.flatnonzero(np.abs(points - x) < atom.rule.reach_bohr)
-        if not len(inside):
-            return None
-        parts.append(slice(int(inside[0]), int(inside[-1]) + 1))
-    return parts[0], parts[1], parts[2]
+    return atom.rule.num_radii, atom.highest_l
 
 
 def _edges(voxels: Sequence[tuple[slice, slice, slice]]) -> tuple[int, int, int]:

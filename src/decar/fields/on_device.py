@@ -14,15 +14,14 @@ import torch
 from decar.fields.function_plan import FunctionPlan, plan_functions
 from decar.fields.grid import VoxelGrid
 from decar.fields.hard_atoms import HardAtom
+from decar.fields.local_fields import electron_density
 from decar.fields.many_balls import add_compensations, add_hard_potentials
 from decar.fields.many_molecules import many_local_fields
 from decar.fields.orbitals import cartesian_orbitals
 from decar.fields.potential import ChargeParts, charge_parts, expansion_of, soft_potential
-from decar.fields.registry import FIELDS, fields_of, needs_of
+from decar.fields.registry import check_orbitals, fields_of, needs_of
 from decar.fields.scene import Scene
 from decar.quantum.wavefunction import Wavefunction
-
-DENSITY = "electron_density"
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,8 @@ def prepare(
 
     `atoms`: those of `decar.fields.potential.hard_atoms`, where they are known: else they take longest.
     """
-    needs = needs_of(names, wavefunction)
+    check_orbitals(names, wavefunction)
+    needs = needs_of(names)
     functions = charge = soft = None
     if needs.formulas:
         functions = plan_functions(cartesian_orbitals(wavefunction), needs.weights, grid, needs.order, dtype)
@@ -89,7 +89,7 @@ def evaluate_prepared(
     """Return the fields of each molecule, (channel, x, y, z) in their units, on the device; grids of one spacing."""
     if not molecules:
         return []
-    needs = needs_of(names, molecules[0].wavefunction)  # the same for all
+    needs = needs_of(names)
     plans = [molecule.functions for molecule in molecules if molecule.functions is not None]
     dtype = molecules[0].dtype
     rendered: list[dict[str, torch.Tensor]] = [{} for _ in molecules]
@@ -103,7 +103,5 @@ def evaluate_prepared(
 
 def _density(plan: FunctionPlan, dtype: torch.dtype, device: torch.device | str) -> torch.Tensor:
     """Return the electron density, (x, y, z)."""
-    density = FIELDS[DENSITY]
-    assert density.formula is not None  # it is density-like
-    (found,) = many_local_fields([plan], {DENSITY: (density.formula, 1)}, 0, (), dtype, device)
-    return found[DENSITY][0]
+    (found,) = many_local_fields([plan], {"density": (electron_density, 1)}, 0, (), dtype, device)
+    return found["density"][0]

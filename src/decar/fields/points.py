@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from decar.fields.basis_blocks import NUM_VALUES, derivatives_needed
-from decar.fields.density import Intermediates, Weight, mixing, sums_of
+from decar.fields.density import Intermediates, Weight, mixing, sums_of, weighted_orbitals
 from decar.fields.orbitals import GRADIENT, CartesianOrbitals, FunctionGroup
 from decar.fields.screening import ACCURACY, function_bounds, needed_functions
 
@@ -34,14 +34,14 @@ def point_intermediates(
     boxes = [(ends[:, 0, axis], ends[:, 1, axis]) for axis in range(3)]
     bounds = function_bounds(orbitals, boxes, derivatives_needed(order))
     needed = needed_functions(orbitals, bounds, ACCURACY[torch.float64].neglect, has_frontier=bool(weights))
-    parts = []
+    weighted, parts = weighted_orbitals(orbitals, weights), []
     for chunk, members in zip(chunks, needed.T):
-        matrices = mixing(orbitals, members.nonzero().flatten(), weights, torch.float64)
+        matrices = mixing(orbitals, weighted, members.nonzero().flatten(), torch.float64)
         functions = functions_at(orbitals, members, chunk, order)
         parts.append(sums_of(functions, order, len(chunk), matrices))
     back = torch.as_tensor(np.argsort(path))
-    weighted = {name: torch.cat([part.weighted[name] for part in parts])[back] for name in weights}
-    return Intermediates(torch.cat([part.sums for part in parts], dim=1)[:, back], weighted)
+    found = {name: torch.cat([part.weighted[name] for part in parts])[back] for name in weights}
+    return Intermediates(torch.cat([part.sums for part in parts], dim=1)[:, back], found)
 
 
 def _space_filling_order(points: Floats) -> NDArray[np.intp]:

@@ -38,13 +38,10 @@ def _atoms(atomic_numbers: NDArray[np.int32], num_electrons: Floats | None) -> l
 
 def _add_atom(density: torch.Tensor, atom: FreeAtom, centre: Floats, grid: VoxelGrid) -> None:
     """Add rho_A on the cube of voxels around its cut-off sphere."""
-    cube, squares = [], []
-    for points, x in zip(grid.axes(), centre):
-        inside = np.flatnonzero(np.abs(points - x) < atom.cutoff_bohr)
-        if not len(inside):
-            return
-        cube.append(slice(int(inside[0]), int(inside[-1]) + 1))
-        squares.append(sent((points[cube[-1]] - x) ** 2, density))
+    cube = grid.cube(centre, atom.cutoff_bohr)
+    if cube is None:
+        return
+    squares = [sent((points[part] - x) ** 2, density) for points, part, x in zip(grid.axes(), cube, centre)]
     coefficients = sent(atom.polynomials.T.copy(), density)
     plane = squares[1][:, None] + squares[2]
     depth = max(1, SLAB // plane.numel()) if density.device.type == "cpu" else len(squares[0])

@@ -51,7 +51,7 @@ class Field:
         if self.formula is None:
             assert self.exact is not None  # an entry has one or the other
             return self.exact(wavefunction, points)
-        _check_orbitals([self], wavefunction)
+        check_orbitals([self.name], wavefunction)
         local = point_intermediates(cartesian_orbitals(wavefunction), points, self.order, self.weights)
         return np.asarray(self.formula(local).numpy())
 
@@ -167,8 +167,9 @@ def check_field_names(names: Iterable[str], where: str = "fields.names") -> None
             )  # fmt: skip
 
 
-def _check_orbitals(fields: Iterable[Field], wavefunction: Wavefunction) -> None:
-    for field in fields:
+def check_orbitals(names: Iterable[str], wavefunction: Wavefunction) -> None:
+    """Raise ChemistryError (`no_empty_orbital`) for a field of an orbital that the wavefunction does not state."""
+    for field in (FIELDS[name] for name in names):
         if "lowest_empty" in field.weights and not cartesian_orbitals(wavefunction).has_empty:
             raise ChemistryError(
                 "the wavefunction states no empty orbital", reason="no_empty_orbital", where=field.name,
@@ -188,13 +189,13 @@ def evaluate_fields(
     Raises ChemistryError (`no_empty_orbital`).
     """
     names = list(names)
-    return fields_of(names, Scene(wavefunction, grid, needs_of(names, wavefunction), dtype, atoms=atoms))
+    check_orbitals(names, wavefunction)
+    return fields_of(names, Scene(wavefunction, grid, needs_of(names), dtype, atoms=atoms))
 
 
-def needs_of(names: Iterable[str], wavefunction: Wavefunction) -> Needs:
-    """Return what the fields ask for; raises ChemistryError (`no_empty_orbital`)."""
+def needs_of(names: Iterable[str]) -> Needs:
+    """Return what the fields ask for."""
     chosen = {name: FIELDS[name] for name in names}
-    _check_orbitals(chosen.values(), wavefunction)
     local = {name: field for name, field in chosen.items() if field.formula is not None}
     if "deformation_density" in chosen:
         local["electron_density"] = FIELDS["electron_density"]
